@@ -1,0 +1,41 @@
+# make demo   train CIFT on a small synthetic dataset and look at a ranked gallery
+# make test   run all tests
+# make lint   check style and the direction of imports
+#
+# Everything happens in .venv; PYTHON=python3.12 make ... picks the interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint install clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo "mmvireid needs Python 3.10 or newer: run PYTHON=/path/to/python make ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "Installing PyTorch and OpenMMLab packages into $(VENV): a few minutes"
+	$(BIN)/python -m pip install -e ".[onedl]"
+# mmcv asks for OpenCV with windows, which a machine without a screen may not be able to load.
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || \
+	    $(BIN)/python -m pip install --quiet --force-reinstall --no-deps opencv-python-headless
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e ".[onedl,dev]"
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/python tools/misc/demo.py
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) work_dirs/demo data/synthetic_sysu data/cache

@@ -1,0 +1,125 @@
+"""From features to pseudo labels."""
+
+from typing import Optional, Tuple, Union
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.cluster import DBSCAN
+
+from mmvireid.registry import TASK_UTILS
+
+from .jaccard import jaccard_distance
+
+Array = Union[np.ndarray, torch.Tensor]
+
+
+def dbscan_labels(distance: sparse.csr_matrix, *, eps: float, min_samples: int = 4) -> np.ndarray:
+    """Cluster a sparse distance matrix by density.
+
+    Args:
+        distance: shape ``(N, N)``, pairs that are not stored are too far to be neighbours.
+        eps: largest distance of neighbours.
+        min_samples: neighbours, the image itself included, that make a core image.
+
+    Returns:
+        np.ndarray: shape ``(N,)`` int64, clusters 0 to K - 1, -1 for outliers.
+    """
+    cluster = DBSCAN(eps=eps, min_samples=min_samples, metric='precomputed')
+    return cluster.fit_predict(distance).astype(np.int64)
+
+
+def disjoint_subsets(num_images: int, ratio: float,
+                     generator: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
+    """Draw two disjoint random subsets, or all images twice.
+
+    BMIL clusters one half of the visible images by themselves and the other half together
+    with the infrared ones (its released code; the paper speaks of one random half).
+
+    Args:
+        num_images: number of images.
+        ratio: share of the images in each subset, at most 0.5, or 1 for no subsets.
+        generator: random numbers, from the seed and the epoch.
+
+    Returns:
+        tuple: two index arrays, ascending.
+
+    Raises:
+        ValueError: if two disjoint subsets of this share do not exist.
+    """
+    if ratio == 1:
+        return np.arange(num_images), np.arange(num_images)
+    if not 0 < ratio <= 0.5:
+        raise ValueError(f'ratio must be in (0, 0.5] or 1, got {ratio}')
+    order = generator.permutation(num_images)
+    size = int(num_images * ratio)
+    # Of an odd number the last image goes to the second half rather than to neither.
+    second = order[size:] if ratio == 0.5 else order[size:2 * size]
+    return np.sort(order[:size]), np.sort(second)
+
+
+@TASK_UTILS.register_module()
+class JaccardDBSCAN:
+    """Cluster by DBSCAN on the k-reciprocal Jaccard distance.
+
+    Args:
+        eps: largest distance of neighbours.
+        min_samples: neighbours that make a core image.
+        k1: see :func:`jaccard_distance`.
+        k2: see :func:`jaccard_distance`.
+        modality_aware: balance the neighbours of the two modalities.
+        expansion: see :func:`jaccard_distance`.
+        half_list: see :func:`jaccard_distance`.
+        backend: see :func:`jaccard_distance`.
+    """
+
+    def __init__(self,
+                 eps: float = 0.6,
+                 min_samples: int = 4,
+                 k1: int = 30,
+                 k2: int = 6,
+                 modality_aware: bool = False,
+                 expansion: str = 'per_modality',
+                 half_list: str = 'merged',
+                 backend: str = 'torch') -> None:
+        self.eps = eps
+        self.min_samples = min_samples
+        self.modality_aware = modality_aware
+        self.distance = {
+            'k1': k1,
+            'k2': k2,
+            'expansion': expansion,
+            'half_list': half_list,
+            'backend': backend
+        }
+
+    def __call__(self,
+                 features: Array,
+                 modality: Optional[Array] = None,
+                 subset: Optional[np.ndarray] = None) -> np.ndarray:
+        """Return pseudo labels.
+
+        Args:
+            features: shape ``(N, D)`` float.
+            modality: shape ``(N,)`` int, needed when ``modality_aware``.
+            subset: rows to cluster, None for all; the others get -1.
+
+        Returns:
+            np.ndarray: shape ``(N,)`` int64, clusters 0 to K - 1, -1 for outliers and for
+            images outside of the subset.
+
+        Raises:
+            ValueError: if ``modality_aware`` and no modality is given.
+        """
+        if self.modality_aware and modality is None:
+            raise ValueError('modality-aware clustering needs the modality of each image')
+        labels = np.full(len(features), -1, dtype=np.int64)
+        rows = np.arange(len(features)) if subset is None else np.asarray(subset)
+        chosen = features if subset is None else features[rows]
+        distance = jaccard_distance(
+            chosen,
+            modality=modality[rows] if self.modality_aware else None,
+            max_distance=self.eps,
+            **self.distance)
+        labels[rows] = dbscan_labels(distance, eps=self.eps, min_samples=self.min_samples)
+        return labels

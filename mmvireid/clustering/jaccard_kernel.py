@@ -1,0 +1,139 @@
+"""Sum of minima of sparse rows, compiled by numba."""
+
+import numpy as np
+from numba import njit, prange
+
+from mmvireid.parallel import parallel_kernel
+
+
+@njit(inline='always')
+def _lower_bound(values, start, stop, wanted):
+    """Return the first position in a sorted slice with a value of at least ``wanted``."""
+    while start < stop:
+        middle = (start + stop) // 2
+        if values[middle] < wanted:
+            start = middle + 1
+        else:
+            stop = middle
+    return start
+
+
+@parallel_kernel()
+def pair_bounds(indptr, indices, t_indptr, t_indices, rows, first_columns):
+    """Bound the number of columns that share an image with each row.
+
+    Args:
+        indptr: shape ``(N + 1,)``, with ``indices`` the encoding by rows.
+        indices: int32.
+        t_indptr: shape ``(N + 1,)``, with ``t_indices`` the encoding by columns, sorted.
+        t_indices: int32.
+        rows: shape ``(R,)`` int64.
+        first_columns: shape ``(R,)`` int64.
+
+    Returns:
+        np.ndarray: shape ``(R,)`` int64.
+    """
+    num = len(indptr) - 1
+    bounds = np.empty(len(rows), np.int64)
+    for r in prange(len(rows)):
+        i, first = rows[r], first_columns[r]
+        bound = 0
+        for a in range(indptr[i], indptr[i + 1]):
+            stop = t_indptr[indices[a] + 1]
+            bound += stop - _lower_bound(t_indices, t_indptr[indices[a]], stop, first)
+        bounds[r] = min(bound, max(num - first, 0))
+    return bounds
+
+
+@parallel_kernel()
+def jaccard_rows(indptr, indices, values, t_indptr, t_indices, t_values, rows, first_columns,
+                 slots, max_distance, workers):
+    """Compute the Jaccard distances of a batch of rows.
+
+    Args:
+        indptr: shape ``(N + 1,)``, with ``indices`` and ``values`` the encoding by rows.
+        indices: int32.
+        values: float32.
+        t_indptr: shape ``(N + 1,)``, the same by columns, sorted.
+        t_indices: int32.
+        t_values: float32.
+        rows: shape ``(R,)`` int64.
+        first_columns: shape ``(R,)`` int64.
+        slots: shape ``(R + 1,)`` int64, where the pairs of each row may be written.
+        max_distance: largest distance to keep.
+        workers: number of threads.
+
+    Returns:
+        tuple: number of pairs per row, their columns and their distances, row after row.
+    """
+    num, num_rows = len(indptr) - 1, len(rows)
+    columns = np.empty(slots[num_rows], np.int32)
+    distances = np.empty(slots[num_rows], np.float32)
+    sizes = np.zeros(num_rows, np.int64)
+    for w in prange(workers):
+        sums = np.zeros(num, np.float32)
+        for r in range(w, num_rows, workers):
+            i, first, start = rows[r], first_columns[r], slots[r]
+            count = 0
+            for a in range(indptr[i], indptr[i + 1]):
+                weight, stop = values[a], t_indptr[indices[a] + 1]
+                begin = _lower_bound(t_indices, t_indptr[indices[a]], stop, first)
+                for b in range(begin, stop):
+                    smaller = min(weight, t_values[b])
+                    if smaller > 0:
+                        j = t_indices[b]
+                        if sums[j] == 0:
+                            columns[start + count] = j
+                            count += 1
+                        sums[j] += smaller
+            kept = 0
+            for a in range(start, start + count):
+                j = columns[a]
+                common = sums[j]
+                sums[j] = 0
+                distance = max(np.float32(1) - common / (np.float32(2) - common), np.float32(0))
+                if distance <= max_distance and distance < 1:
+                    columns[start + kept] = j
+                    distances[start + kept] = distance
+                    kept += 1
+            sizes[r] = kept
+    starts = np.zeros(num_rows + 1, np.int64)
+    starts[1:] = np.cumsum(sizes)
+    out_columns = np.empty(starts[num_rows], np.int32)
+    out_distances = np.empty(starts[num_rows], np.float32)
+    for r in prange(num_rows):
+        out_columns[starts[r]:starts[r + 1]] = columns[slots[r]:slots[r] + sizes[r]]
+        out_distances[starts[r]:starts[r + 1]] = distances[slots[r]:slots[r] + sizes[r]]
+    return sizes, out_columns, out_distances
+
+
+@parallel_kernel()
+def mirror_rows(low_indptr, low_indices, low_values, up_indptr, up_indices, up_values):
+    """Join lower triangle, explicit 0 diagonal and upper triangle row by row.
+
+    Args:
+        low_indptr: shape ``(N + 1,)``, with the next two the strict lower triangle, sorted.
+        low_indices: int32.
+        low_values: float32.
+        up_indptr: shape ``(N + 1,)``, with the next two the strict upper triangle, sorted.
+        up_indices: int32.
+        up_values: float32.
+
+    Returns:
+        tuple: CSR arrays ``(indptr, indices, values)``, sorted indices.
+    """
+    num = len(low_indptr) - 1
+    indptr = low_indptr + up_indptr + np.arange(num + 1)
+    indices = np.empty(indptr[num], np.int32)
+    values = np.empty(indptr[num], np.float32)
+    for i in prange(num):
+        place = indptr[i]
+        for a in range(low_indptr[i], low_indptr[i + 1]):
+            indices[place], values[place] = low_indices[a], low_values[a]
+            place += 1
+        indices[place], values[place] = i, 0
+        place += 1
+        for a in range(up_indptr[i], up_indptr[i + 1]):
+            indices[place], values[place] = up_indices[a], up_values[a]
+            place += 1
+    return indptr, indices, values

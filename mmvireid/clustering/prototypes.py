@@ -1,0 +1,92 @@
+"""Means of clusters, and of the visible and infrared parts of clusters."""
+
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+import torch
+
+Array = Union[np.ndarray, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class ModalityPrototypes:
+    """The prototypes of clusters split by modality.
+
+    Args:
+        centroids: shape ``(P, D)``, means, not normalised: clusters in ascending order,
+            visible before infrared.
+        groups: shape ``(P,)`` int64, the cluster of each prototype.
+        modality: shape ``(P,)`` int64, the modality of each prototype.
+        assignment: shape ``(N,)`` int64, the prototype of each image, -1 for outliers.
+    """
+
+    centroids: torch.Tensor
+    groups: torch.Tensor
+    modality: torch.Tensor
+    assignment: torch.Tensor
+
+
+def cluster_centroids(features: Array, labels: Array) -> torch.Tensor:
+    """Average the features of each cluster.
+
+    Args:
+        features: shape ``(N, D)`` float.
+        labels: shape ``(N,)`` int, clusters 0 to K - 1, -1 for outliers.
+
+    Returns:
+        torch.Tensor: shape ``(K, D)`` on the device of ``features``, not normalised.
+
+    Raises:
+        ValueError: if a cluster between 0 and the last has no image.
+    """
+    features = torch.as_tensor(features)
+    labels = torch.as_tensor(labels, device=features.device).long()
+    if labels.shape != features.shape[:1]:
+        raise ValueError(f'{len(features)} features got labels of shape {tuple(labels.shape)}')
+    kept = labels >= 0
+    labels = labels[kept]
+    num = int(labels.max()) + 1 if len(labels) else 0
+    counts = torch.bincount(labels, minlength=num)
+    if bool((counts == 0).any()):
+        raise ValueError(
+            f'cluster {int((counts == 0).nonzero()[0])} of {num} has no image; number clusters '
+            'from 0 without gaps')
+    sums = features.new_zeros(num, features.shape[1]).index_add_(0, labels, features[kept])
+    return sums / counts[:, None]
+
+
+def modality_prototypes(features: Array, labels: Array, modality: Array) -> ModalityPrototypes:
+    """Split each cluster into a visible and an infrared prototype.
+
+    A cluster of one modality gets one prototype, an outlier none (BMIL, arXiv 2512.07760:
+    contrast takes place between modality-specific prototypes that share a cluster).
+
+    Args:
+        features: shape ``(N, D)`` float.
+        labels: shape ``(N,)`` int, global clusters, -1 for outliers.
+        modality: shape ``(N,)`` int, 0 visible, 1 infrared.
+
+    Returns:
+        ModalityPrototypes: centroids, their clusters and modalities, and the prototype of
+        each image.
+
+    Raises:
+        ValueError: if lengths do not agree.
+    """
+    features = torch.as_tensor(features)
+    labels = torch.as_tensor(labels, device=features.device).long()
+    modality = torch.as_tensor(modality, device=features.device).long()
+    if not len(features) == len(labels) == len(modality):
+        raise ValueError(
+            f'{len(features)} features, {len(labels)} labels and {len(modality)} modalities')
+    kept = labels >= 0
+    # Twice the cluster plus the modality orders clusters first, visible before infrared.
+    codes, positions = torch.unique(2 * labels[kept] + modality[kept], return_inverse=True)
+    assignment = torch.full_like(labels, -1)
+    assignment[kept] = positions
+    return ModalityPrototypes(
+        centroids=cluster_centroids(features, assignment),
+        groups=codes // 2,
+        modality=codes % 2,
+        assignment=assignment)

@@ -1,0 +1,169 @@
+"""The one place that knows the versions of the engine and its gaps.
+
+What is cured here, and why:
+
+* Exactly one engine family must be importable: the distributions ``onedl-mmengine``
+  and ``mmengine`` install the same package and overwrite each other's files.
+* MMEngine starts processes for CUDA only: it sets a CUDA device before it joins the
+  group and hands a device number to DistributedDataParallel. :func:`prepare_cpu_launch`
+  joins with gloo first.
+* MMEngine writes files in place, so a run that is killed while it writes leaves a
+  broken checkpoint. :func:`use_atomic_writes` lets it write beside and rename.
+"""
+
+import datetime
+import os
+import sys
+import tempfile
+import warnings
+from importlib import metadata
+from pathlib import Path
+from typing import Iterable, Union
+
+import torch
+import torch.distributed as torch_dist
+
+from .errors import EnvironmentMismatchError
+
+#: distribution of the maintained family -> (its upstream twin, import name)
+ENGINE_FAMILY = {
+    'onedl-mmengine': ('mmengine', 'mmengine'),
+    'onedl-mmcv': ('mmcv', 'mmcv'),
+    'onedl-mmpretrain': ('mmpretrain', 'mmpretrain'),
+}
+_INSTALL = 'pip install "mmvireid[onedl]" (from a clone: pip install -e ".[onedl]")'
+
+
+def installed_distributions() -> set[str]:
+    """Return the lower-case names of all installed distributions."""
+    names = (dist.metadata['Name'] for dist in metadata.distributions())
+    return {name.lower() for name in names if name}
+
+
+def check_engine_family(installed: Iterable[str] = ()) -> None:
+    """Check that exactly one family of OpenMMLab packages is installed.
+
+    Args:
+        installed: names of distributions; those of this environment when empty.
+
+    Raises:
+        EnvironmentMismatchError: if a package is missing, or present from both
+            families. The message says what to install.
+    """
+    installed = {name.lower() for name in installed} or installed_distributions()
+    missing = [kept for kept in ENGINE_FAMILY if kept not in installed]
+    twins = [twin for kept, (twin, _) in ENGINE_FAMILY.items() if twin in installed]
+    if 'mmcv-lite' in installed:
+        twins.append('mmcv-lite')
+    if twins and missing:
+        raise EnvironmentMismatchError(
+            f'mmvireid needs the maintained OpenMMLab packages, but {", ".join(twins)} '
+            f'{"is" if len(twins) == 1 else "are"} installed: run "pip uninstall -y '
+            f'{" ".join(twins)}", then {_INSTALL}.')
+    if twins:
+        raise EnvironmentMismatchError(
+            f'two families of OpenMMLab packages overwrite each other here: run "pip '
+            f'uninstall -y {" ".join([*twins, *ENGINE_FAMILY])}", then {_INSTALL}.')
+    if missing:
+        raise EnvironmentMismatchError(
+            f'{", ".join(missing)} {"is" if len(missing) == 1 else "are"} missing: '
+            f'run {_INSTALL}.')
+
+
+def say_in_one_sentence(kind: type[Exception]) -> None:
+    """Let the interpreter print uncaught errors of a kind without their stack.
+
+    For an error while mmvireid is imported, before a command line can catch it.
+
+    Args:
+        kind: class of the errors; all others are printed as before.
+    """
+    before = sys.excepthook
+
+    def hook(found: type, error: BaseException, stack: object) -> None:
+        if issubclass(found, kind):
+            print(f'Error: {error}', file=sys.stderr)
+        else:
+            before(found, error, stack)
+
+    sys.excepthook = hook
+
+
+def prepare_cpu_launch(cfg: dict, launcher: str) -> None:
+    """Make a launch of several processes work on a machine without a GPU.
+
+    Joins the process group with gloo before MMEngine would ask for a CUDA device,
+    and tells DistributedDataParallel that there is no device number.
+
+    Args:
+        cfg: the config of the run; ``model_wrapper_cfg`` is added when missing.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Raises:
+        EnvironmentMismatchError: if the launcher is not 'pytorch'.
+    """
+    if launcher == 'none' or torch.cuda.is_available():
+        return
+    if launcher != 'pytorch':
+        raise EnvironmentMismatchError(
+            f'there is no GPU here, and without one several processes start with '
+            f'--launcher pytorch (tools/dist_train.sh), not {launcher}.')
+    if not torch_dist.is_initialized():
+        timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
+        torch_dist.init_process_group(
+            backend='gloo', timeout=datetime.timedelta(seconds=timeout))
+    if cfg.get('model_wrapper_cfg') is None:
+        cfg['model_wrapper_cfg'] = dict(
+            type='MMDistributedDataParallel',
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False))
+
+
+def write_atomically(data: bytes, path: Union[str, os.PathLike]) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    Args:
+        data: the whole content.
+        path: where; missing folders are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes private files; results are shared like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def hide_known_warnings() -> None:
+    """Hide a warning that tells people to install what mmvireid does not need."""
+    warnings.filterwarnings(
+        'ignore', message='Fail to import ``MultiScaleDeformableAttention``', category=UserWarning)
+
+
+def use_atomic_writes() -> None:
+    """Let MMEngine write every local file atomically.
+
+    Without it, a run stopped while it writes a checkpoint leaves half a file under
+    the checkpoint's own name.
+    """
+    from mmengine.fileio import LocalBackend, register_backend
+
+    class AtomicLocalBackend(LocalBackend):
+        """MMEngine's local storage, with whole-file writes."""
+
+        def put(self, obj: bytes, filepath: Union[str, os.PathLike]) -> None:
+            """Write bytes to a file, all or nothing."""
+            write_atomically(obj, filepath)
+
+    register_backend('local', AtomicLocalBackend, force=True, prefixes='')

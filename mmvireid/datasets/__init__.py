@@ -1,0 +1,30 @@
+"""Datasets of visible-infrared person re-identification, and how batches are made of them."""
+
+from .base import CrossModalityDataset, ImageRecord
+from .errors import DatasetError
+from .image_cache import ImageCache
+from .integrity import Finding, check_dataset
+from .list_file import ListFileDataset
+from .llcm import LLCM
+from .regdb import RegDB
+from .samplers import ClusterSampler, CrossModalityChunkSampler, CrossModalityPKSampler
+from .sysu_mm01 import SYSUMM01, sysu_gallery
+from .transforms import (
+    ByModality,
+    ChannelAdapGray,
+    ChannelExchange,
+    ColorJitter,
+    LoadReIDImage,
+    MultiView,
+    PackReIDInputs,
+    PadRandomCrop,
+    RandomErasing,
+)
+
+__all__ = [
+    'LLCM', 'SYSUMM01', 'ByModality', 'ChannelAdapGray', 'ChannelExchange', 'ClusterSampler',
+    'ColorJitter', 'CrossModalityChunkSampler', 'CrossModalityDataset',
+    'CrossModalityPKSampler', 'DatasetError', 'Finding', 'ImageCache', 'ImageRecord',
+    'ListFileDataset', 'LoadReIDImage', 'MultiView', 'PackReIDInputs', 'PadRandomCrop',
+    'RandomErasing', 'RegDB', 'check_dataset', 'sysu_gallery'
+]

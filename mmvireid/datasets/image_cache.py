@@ -1,0 +1,117 @@
+"""Decoded and resized images on disk."""
+
+import hashlib
+import os
+import tempfile
+from typing import Callable, Dict, Tuple
+
+import numpy as np
+
+from .errors import DatasetError
+
+
+class ImageCache:
+    """Keep resized uint8 images on disk, read by memory mapping.
+
+    Each image is one raw file, named by a digest of the source file's bytes and
+    the size to which it was resized. So
+
+    * a source file that changes is noticed, whatever its name or date;
+    * equal images of several splits, trials or datasets are stored once;
+    * there is no separate building step: whoever first needs an image, a worker
+      or a rank or another run, decodes it and stores it. A file appears under its
+      name only when complete (atomic rename), and two writers of one name write
+      the same bytes, so nobody has to wait for a lock.
+
+    Within a process the digest of a file is remembered together with its size and
+    modification time, so an image that it meets again is not read from its source. A
+    loader's workers live for one epoch: each reads a source once more to know it, but
+    does not decode it. All processes share the pages of the mapped files.
+
+    An image of 288 x 144 takes 122 KiB: about 4.3 GB for SYSU-MM01's training set.
+
+    Args:
+        folder: where the cache lies; made if missing, may be deleted between runs.
+        size: (height, width) of the stored images.
+        recipe: what else determines the pixels, for example the interpolation.
+    """
+
+    def __init__(self, folder: str, size: Tuple[int, int], recipe: str = '') -> None:
+        self.folder = os.path.abspath(os.fspath(folder))
+        self.size = (int(size[0]), int(size[1]))
+        self.recipe = recipe
+        self._shape = (*self.size, 3)
+        self._num_bytes = int(np.prod(self._shape))
+        self._digests: Dict[str, Tuple[Tuple[int, int], str]] = {}
+
+    def get(self, path: str, decode: Callable[[bytes], np.ndarray]) -> np.ndarray:
+        """Return the resized image of a source file.
+
+        Args:
+            path: the source file.
+            decode: makes the array of shape ``(height, width, 3)`` uint8 out of the
+                file's bytes; called only if the cache lacks the image.
+
+        Returns:
+            A fresh, writable array.
+
+        Raises:
+            DatasetError: if the cache cannot be written.
+            OSError: if the source cannot be read.
+        """
+        status = os.stat(path)
+        stamp = (status.st_size, status.st_mtime_ns)
+        known = self._digests.get(path)
+        content = None
+        if known is None or known[0] != stamp:
+            content = self._read(path)
+            known = (stamp, self._digest(content))
+            self._digests[path] = known
+        target = self._target(known[1])
+        if self._is_complete(target):
+            return np.array(np.memmap(target, dtype=np.uint8, mode='r', shape=self._shape))
+        image = decode(self._read(path) if content is None else content)
+        if image.shape != self._shape or image.dtype != np.uint8:
+            raise ValueError(
+                f'the cache holds uint8 images of shape {self._shape}, got {image.dtype} of '
+                f'shape {image.shape}')
+        self._write(target, image)
+        return image
+
+    @staticmethod
+    def _read(path: str) -> bytes:
+        with open(path, 'rb') as file:
+            return file.read()
+
+    def _digest(self, content: bytes) -> str:
+        name = hashlib.blake2b(content, digest_size=16)
+        name.update(f'{self.size}{self.recipe}'.encode())
+        return name.hexdigest()
+
+    def _target(self, digest: str) -> str:
+        height, width = self.size
+        return os.path.join(self.folder, f'{height}x{width}', digest[:2], f'{digest}.rgb')
+
+    def _is_complete(self, target: str) -> bool:
+        # A crash of the machine (not of the process) can leave a renamed but empty file.
+        try:
+            return os.path.getsize(target) == self._num_bytes
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def _write(self, target: str, image: np.ndarray) -> None:
+        try:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(
+                dir=os.path.dirname(target), suffix='.partial')
+            try:
+                with os.fdopen(descriptor, 'wb') as file:
+                    file.write(image.tobytes())
+                os.replace(temporary, target)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+        except OSError as error:
+            raise DatasetError(
+                f'cannot write the image cache in "{self.folder}" ({error.strerror}): free '
+                'space, choose another cache_dir, or set cache_dir=None') from error

@@ -1,0 +1,131 @@
+"""Your own footage, described by one list."""
+
+import csv
+import os
+from typing import Any, Dict, List, Optional, Sequence
+
+from mmvireid.registry import DATASETS
+from mmvireid.structures import Modality
+
+from .base import CrossModalityDataset, ImageRecord
+from .errors import DatasetError
+from .folders import inside_root, read_text, require_files
+
+#: Accepted spellings of the modality column, in lower case.
+MODALITY_NAMES = {
+    '0': Modality.VISIBLE,
+    'visible': Modality.VISIBLE,
+    'rgb': Modality.VISIBLE,
+    '1': Modality.INFRARED,
+    'infrared': Modality.INFRARED,
+    'ir': Modality.INFRARED,
+}
+_COLUMNS = ('path', 'identity', 'camera', 'modality')
+_WITHOUT_CAMERA = ('path', 'identity', 'modality')
+
+
+@DATASETS.register_module()
+class ListFileDataset(CrossModalityDataset):
+    """Images named by a list with the columns path, identity, camera, modality.
+
+    The columns are separated by commas (csv) or by white space; the camera may
+    be left out. A first line that names the columns may put them in any order,
+    and lines that begin with ``#`` are comments::
+
+        data_root
+        ├── train.csv
+        │       path,identity,camera,modality
+        │       day/gate_0001.jpg,17,1,visible
+        │       night/gate_0001.jpg,17,2,infrared
+        ├── day
+        │   └── gate_0001.jpg
+        └── night
+            └── gate_0001.jpg
+
+    The modality is visible, rgb or 0, or infrared, ir or 1. Identity -1 means
+    unknown: such images get label -1 and serve unsupervised training and search.
+    Paths with spaces need the comma-separated form.
+
+    Args:
+        ann_file: the list; a relative name counts from ``data_root`` if given.
+        data_root: folder below which all paths lie; None means the list's folder.
+        split: 'train' numbers the identities as labels, 'test' does not.
+        **kwargs: further arguments of :class:`CrossModalityDataset`.
+
+    Raises:
+        DatasetError: if the list is missing or malformed, or names an image that
+            does not exist or lies outside ``data_root``.
+    """
+
+    METAINFO = {'dataset_name': 'list_file'}
+
+    def __init__(self,
+                 ann_file: str,
+                 data_root: Optional[str] = None,
+                 *,
+                 split: str = 'train',
+                 **kwargs: Any) -> None:
+        if data_root is None:
+            ann_file = os.path.abspath(ann_file)
+            data_root = os.path.dirname(ann_file)
+        super().__init__(data_root, split=split, ann_file=os.fspath(ann_file), **kwargs)
+
+    def load_records(self) -> List[ImageRecord]:
+        """Read the list line by line."""
+        lines = [(number, line.strip())
+                 for number, line in enumerate(read_text(self.ann_file).splitlines(), start=1)]
+        lines = [(n, line) for n, line in lines if line and not line.startswith('#')]
+        if not lines:
+            raise DatasetError(
+                f'the list "{self.ann_file}" names no image: write one line '
+                '"path,identity,camera,modality" per image')
+        separated = ',' in lines[0][1]
+        rows = [(n, self._split(line, separated)) for n, line in lines]
+        header = [field.lower() for field in rows[0][1]]
+        if 'path' in header and 'identity' in header:
+            columns, rows = header, rows[1:]
+            self._check_header(columns)
+        else:
+            columns = _COLUMNS if len(header) > len(_WITHOUT_CAMERA) else _WITHOUT_CAMERA
+        records = [self._record(number, fields, columns) for number, fields in rows]
+        require_files([record.path for record in records], self.ann_file)
+        return records
+
+    @staticmethod
+    def _split(line: str, separated: bool) -> List[str]:
+        fields = next(csv.reader([line])) if separated else line.split()
+        return [field.strip() for field in fields]
+
+    def _check_header(self, columns: Sequence[str]) -> None:
+        if sorted(columns) not in (sorted(_COLUMNS), sorted(_WITHOUT_CAMERA)):
+            raise DatasetError(
+                f'the first line of "{self.ann_file}" names the columns {", ".join(columns)}: '
+                f'write {", ".join(_COLUMNS)} (camera may be left out)')
+
+    def _record(self, number: int, fields: Sequence[str], columns: Sequence[str]) -> ImageRecord:
+        where = f'line {number} of "{self.ann_file}"'
+        if len(fields) != len(columns):
+            raise DatasetError(
+                f'{where} has {len(fields)} fields instead of {len(columns)} '
+                f'({", ".join(columns)}): correct the line; paths with spaces or commas need '
+                'the comma-separated form with quotes')
+        values: Dict[str, str] = dict(zip(columns, fields))
+        modality = MODALITY_NAMES.get(values['modality'].lower())
+        if modality is None:
+            raise DatasetError(
+                f'{where} has the modality "{values["modality"]}": write visible or infrared')
+        return ImageRecord(
+            inside_root(self.data_root, values['path'], self.ann_file, number),
+            self._number(values['identity'], 'identity', -1, where),
+            self._number(values.get('camera') or '0', 'camera', 0, where), int(modality))
+
+    @staticmethod
+    def _number(text: str, column: str, least: int, where: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise DatasetError(
+                f'{where} has the {column} "{text}": write a whole number from {least} on')
+        return value

@@ -1,0 +1,7 @@
+"""Samplers that compose cross-modality batches."""
+
+from .chunk_sampler import CrossModalityChunkSampler
+from .cluster_sampler import ClusterSampler
+from .pk_sampler import CrossModalityPKSampler
+
+__all__ = ['ClusterSampler', 'CrossModalityChunkSampler', 'CrossModalityPKSampler']

@@ -1,0 +1,121 @@
+"""What the samplers of identities share."""
+
+from abc import abstractmethod
+from typing import Iterator, List, Optional, Sized, Tuple
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from mmengine.logging import print_log
+from torch.utils.data import Sampler
+
+from mmvireid.datasets.errors import DatasetError
+from mmvireid.structures import Modality
+
+
+class CrossModalityIdentitySampler(Sampler):
+    """Draw identities, and images of both modalities for each.
+
+    One step of a rank is, in this order: ``num_visible`` images of the first
+    identity, of the second and so on, then ``num_infrared`` images of the first
+    identity and so on. The stream is flat: the data loader's batch size is
+    ``num_ids * (num_visible + num_infrared)``, per rank.
+
+    All ranks draw the same global step of ``num_ids * world_size`` identities,
+    from the seed and the epoch alone, and each takes its contiguous share. Two
+    ranks of 4 identities so train on exactly the batches of one rank of 8, and a
+    resumed run on those of an unbroken one. The length never changes, because
+    MMEngine fixes schedules and progress from it once.
+
+    Args:
+        dataset: a dataset with ``labels`` and ``modalities``.
+        num_ids: identities per step and rank.
+        num_visible: visible images per identity.
+        num_infrared: infrared images per identity.
+        seed: the runner's seed; None draws one that all ranks share.
+
+    Raises:
+        DatasetError: if fewer identities than a global step needs have images of
+            both modalities.
+    """
+
+    def __init__(self,
+                 dataset: Sized,
+                 num_ids: int = 8,
+                 num_visible: int = 4,
+                 num_infrared: int = 4,
+                 seed: Optional[int] = None) -> None:
+        if min(num_ids, num_visible, num_infrared) < 1:
+            raise ValueError(
+                'num_ids, num_visible and num_infrared must be at least 1, got '
+                f'{num_ids}, {num_visible} and {num_infrared}')
+        self.dataset = dataset
+        self.num_ids = num_ids
+        self.num_visible = num_visible
+        self.num_infrared = num_infrared
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self.visible, self.infrared = self._index()
+        self.global_num_ids = num_ids * self.world_size
+        if len(self.visible) < self.global_num_ids:
+            raise DatasetError(
+                f'a step needs {self.global_num_ids} identities with images of both modalities '
+                f'but the dataset has {len(self.visible)}: lower num_ids of the sampler (and '
+                'batch_size with it) or add images')
+        self.num_steps = self._count_steps()
+
+    def _index(self) -> Tuple[List[np.ndarray], List[np.ndarray]]:
+        """List the images of each identity that has both modalities."""
+        labels = np.asarray(self.dataset.labels)
+        modalities = np.asarray(self.dataset.modalities)
+        visible, infrared, lonely = [], [], 0
+        for label in np.unique(labels[labels >= 0]):
+            of_label = labels == label
+            rows_visible = np.flatnonzero(of_label & (modalities == Modality.VISIBLE))
+            rows_infrared = np.flatnonzero(of_label & (modalities == Modality.INFRARED))
+            if len(rows_visible) and len(rows_infrared):
+                visible.append(rows_visible)
+                infrared.append(rows_infrared)
+            else:
+                lonely += 1
+        if lonely:
+            print_log(
+                f'{type(self).__name__} leaves out {lonely} identities that have images of one '
+                'modality only', 'current')
+        return visible, infrared
+
+    @abstractmethod
+    def _count_steps(self) -> int:
+        """Return the fixed number of steps of an epoch."""
+
+    @abstractmethod
+    def _steps(self, rng: np.random.Generator) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+        """Yield, ``num_steps`` times, the visible and infrared images of a global step.
+
+        Args:
+            rng: generator of this epoch, the same on all ranks.
+
+        Yields:
+            Arrays of shape ``(global_num_ids, num_visible)`` and
+            ``(global_num_ids, num_infrared)``.
+        """
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the image indices of this rank."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        share = slice(self.rank * self.num_ids, (self.rank + 1) * self.num_ids)
+        for visible, infrared in self._steps(rng):
+            yield from visible[share].ravel().tolist()
+            yield from infrared[share].ravel().tolist()
+
+    def __len__(self) -> int:
+        """Number of images of this rank in an epoch."""
+        return self.num_steps * self.num_ids * (self.num_visible + self.num_infrared)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch that, with the seed, decides what is drawn.
+
+        Args:
+            epoch: number of the epoch, from 0.
+        """
+        self.epoch = epoch

@@ -1,0 +1,64 @@
+"""Changes of colour."""
+
+from typing import Tuple
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from PIL import Image
+from torchvision.transforms import functional
+
+from mmvireid.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class ColorJitter(BaseTransform):
+    """Change brightness, contrast, saturation and hue, in random order.
+
+    The same changes as torchvision's transform of this name on an RGB uint8
+    image; drawn from NumPy's generator like every random transform here, so one
+    seed governs a worker.
+
+    Required and modified key: ``img``, uint8.
+
+    Args:
+        brightness: factor is drawn from [1 - b, 1 + b], not below 0.
+        contrast: as ``brightness``.
+        saturation: as ``brightness``.
+        hue: shift is drawn from [-h, h], in turns of the colour circle, h <= 0.5.
+    """
+
+    def __init__(self,
+                 brightness: float = 0.,
+                 contrast: float = 0.,
+                 saturation: float = 0.,
+                 hue: float = 0.) -> None:
+        if min(brightness, contrast, saturation, hue) < 0 or hue > 0.5:
+            raise ValueError('jitter strengths must not be negative, and hue at most 0.5')
+        self.brightness, self.contrast = brightness, contrast
+        self.saturation, self.hue = saturation, hue
+
+    @staticmethod
+    def _around_one(strength: float) -> Tuple[float, float]:
+        return max(0., 1 - strength), 1 + strength
+
+    def transform(self, results: dict) -> dict:
+        """Jitter the colours of ``results['img']``."""
+        if results['img'].dtype != np.uint8:
+            raise ValueError('ColorJitter works on uint8 images: put it before Normalize')
+        changes = (
+            (functional.adjust_brightness, self.brightness, self._around_one(self.brightness)),
+            (functional.adjust_contrast, self.contrast, self._around_one(self.contrast)),
+            (functional.adjust_saturation, self.saturation, self._around_one(self.saturation)),
+            (functional.adjust_hue, self.hue, (-self.hue, self.hue)),
+        )
+        img = Image.fromarray(results['img'])
+        for which in np.random.permutation(len(changes)):
+            change, strength, bounds = changes[which]
+            if strength > 0:
+                img = change(img, np.random.uniform(*bounds))
+        results['img'] = np.array(img)
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(brightness={self.brightness}, '
+                f'contrast={self.contrast}, saturation={self.saturation}, hue={self.hue})')

@@ -1,0 +1,48 @@
+"""The end of every pipeline."""
+
+from typing import Sequence
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+
+from mmvireid.registry import TRANSFORMS
+from mmvireid.structures import ReIDDataSample
+
+
+@TRANSFORMS.register_module()
+class PackReIDInputs(BaseTransform):
+    """Turn an image or its views into a tensor, and its annotations into a sample.
+
+    Required keys: ``img``, an array of shape ``(H, W, 3)`` or a list of them.
+    Those of ``meta_keys`` that are present become metainfo of the sample.
+
+    Args:
+        meta_keys: annotations to keep.
+    """
+
+    def __init__(
+        self,
+        meta_keys: Sequence[str] = ('img_path', 'sample_idx', 'identity', 'label', 'camera',
+                                    'modality')
+    ) -> None:
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Pack one image.
+
+        Args:
+            results: what the pipeline made.
+
+        Returns:
+            ``inputs``, a uint8 or float32 tensor of shape ``(views, 3, H, W)``,
+            and ``data_samples``, a :class:`mmvireid.structures.ReIDDataSample`.
+        """
+        img = results['img']
+        views = np.stack(img if isinstance(img, (list, tuple)) else [img])
+        inputs = torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2)))
+        metainfo = {key: results[key] for key in self.meta_keys if key in results}
+        return {'inputs': inputs, 'data_samples': ReIDDataSample(metainfo=metainfo)}
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(meta_keys={self.meta_keys})'

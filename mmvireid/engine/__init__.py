@@ -1,0 +1,3 @@
+"""What plugs into MMEngine's Runner."""
+
+from .hooks import *  # noqa: F403

@@ -1,0 +1,12 @@
+"""Hooks: where training and evaluation meet MMEngine's Runner."""
+
+from .check_loss_hook import CheckLossHook
+from .checkpoint_guard_hook import CheckpointGuardHook
+from .epoch_seed_hook import EpochSeedHook, seed_worker
+from .last_and_best_hook import LastAndBestHook
+from .safe_checkpoint_hook import SafeCheckpointHook
+
+__all__ = [
+    'CheckLossHook', 'CheckpointGuardHook', 'EpochSeedHook', 'LastAndBestHook',
+    'SafeCheckpointHook', 'seed_worker'
+]

@@ -1,0 +1,83 @@
+"""Refuse a checkpoint that belongs to another model."""
+
+import re
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+
+from mmvireid.errors import CheckpointError
+from mmvireid.registry import HOOKS
+
+
+@HOOKS.register_module()
+class CheckpointGuardHook(Hook):
+    """Compare a checkpoint with the model before it is loaded.
+
+    MMEngine loads what fits, prints the rest and goes on, so that a test with the
+    wrong file reports the numbers of a half-initialised network.
+
+    * A run that is resumed must match in every parameter.
+    * A test must match in everything that descriptors come from: classifiers and the
+      counterfactual branch, which depend on the training set and its batches, may differ.
+    * To fine-tune, the backbone must match.
+
+    A model that was trained on one split of RegDB has seen test people of the others, so
+    a test on another trial than the checkpoint's is refused too.
+
+    Raises:
+        CheckpointError: names how many parameters disagree and the first of them, or the
+            two trials.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check names and shapes of ``checkpoint['state_dict']``."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        own = model.state_dict()
+        loaded = {
+            re.sub(r'^module\.', '', name): value
+            for name, value in checkpoint.get('state_dict', checkpoint).items()
+        }
+        testing = isinstance(runner._test_loop, BaseLoop)
+        if testing:
+            _check_trial(checkpoint, runner.test_dataloader.dataset.metainfo)
+        resuming = bool(runner._resume)
+        wrong = [
+            _describe(name, value, loaded.get(name)) for name, value in own.items()
+            if _must_match(name, resuming, testing)
+            and (name not in loaded or loaded[name].shape != value.shape)
+        ]
+        if resuming:
+            wrong += [f'{name} (not in the model)' for name in loaded if name not in own]
+        if wrong:
+            raise CheckpointError(
+                f'{runner._load_from or "the checkpoint"} was made by another model: '
+                f'{len(wrong)} of {len(own)} parameters do not fit, first {wrong[0]}; give the '
+                'checkpoint that belongs to this config, or the config saved beside the '
+                'checkpoint.')
+
+
+def _must_match(name: str, resuming: bool, testing: bool) -> bool:
+    """Tell whether a parameter matters for what comes after loading."""
+    if testing:
+        return 'classifier' not in name and 'counterfactual' not in name
+    return resuming or name.startswith('backbone.')
+
+
+def _check_trial(checkpoint: dict, tested: dict) -> None:
+    """Refuse to test a split with the model of another."""
+    trained = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    if trained.get('trial', tested.get('trial')) != tested.get('trial'):
+        raise CheckpointError(
+            f'the checkpoint was trained on trial {trained["trial"]}, in which the people of '
+            f'trial {tested["trial"]} to be tested are training people: give the checkpoint of '
+            f'trial {tested["trial"]}, or set test_dataloader.dataset.trial={trained["trial"]}.')
+
+
+def _describe(name: str, own: object, loaded: object) -> str:
+    """Say how one parameter disagrees."""
+    if loaded is None:
+        return f'{name} (missing)'
+    return f'{name} (shape {tuple(loaded.shape)}, the model has {tuple(own.shape)})'

@@ -1,0 +1,75 @@
+"""Report the last and the best evaluation apart."""
+
+import json
+from pathlib import Path
+from typing import Optional
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmvireid.compat import write_atomically
+from mmvireid.registry import HOOKS
+
+_FILE = 'last_and_best.json'
+
+
+@HOOKS.register_module()
+class LastAndBestHook(Hook):
+    """Log ``last`` and ``best`` of a metric, and say on what ``best`` was chosen.
+
+    Most published code keeps the epoch that is best on the test set. A fair report
+    is the last epoch; the best one is shown beside it and named for what it is. No
+    checkpoint is selected here.
+
+    Writes every evaluation, the last and the best to ``last_and_best.json`` in the
+    work directory. A resumed run reads it back up to its epoch, there or beside the
+    checkpoint: MMEngine saves a
+    checkpoint before it validates, so the checkpoint does not know its own result.
+
+    Args:
+        metric: name of the metric to follow, as the evaluator reports it, or its end
+            (``'mAP'``); the first metric with that end counts.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, metric: str = 'mAP') -> None:
+        self.metric = metric
+        self.history: list = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Take over the evaluations of the run that is resumed."""
+        beside_checkpoint = Path(runner._load_from or runner.work_dir).parent / _FILE
+        path = next((p for p in (_record_path(runner), beside_checkpoint) if p.is_file()), None)
+        if runner._resume and path is not None:
+            entries = json.loads(path.read_text())['history']
+            self.history = [entry for entry in entries if entry['epoch'] <= runner.epoch]
+
+    def after_val_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+        """Log and write the record after a validation.
+
+        Raises:
+            KeyError: if the evaluator does not report the metric.
+        """
+        name = next((key for key in metrics or {} if key.endswith(self.metric)), None)
+        if name is None:
+            raise KeyError(
+                f'LastAndBestHook follows "{self.metric}", but the evaluator reports '
+                f'{sorted(metrics or {})}')
+        numbers = {key: float(value) for key, value in metrics.items()}
+        self.history.append(dict(epoch=runner.epoch, metrics=numbers))
+        last = self.history[-1]
+        best = max(self.history, key=lambda entry: entry['metrics'][name])
+        split = runner.val_dataloader.dataset.metainfo.get('split', 'validation')
+        runner.logger.info(
+            f'{name}: last {last["metrics"][name]:.2f} (epoch {last["epoch"]}), best '
+            f'{best["metrics"][name]:.2f} (epoch {best["epoch"]}, chosen on {split} data)')
+        if is_main_process():
+            record = dict(
+                metric=name, best_selected_on=split, last=last, best=best, history=self.history)
+            write_atomically(json.dumps(record, indent=2).encode(), _record_path(runner))
+
+
+def _record_path(runner: Runner) -> Path:
+    return Path(runner.work_dir) / _FILE

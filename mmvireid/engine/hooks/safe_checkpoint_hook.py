@@ -1,0 +1,43 @@
+"""Save first, delete afterwards."""
+
+from collections import deque
+from typing import Optional
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from mmvireid.registry import HOOKS
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """Keep the last good checkpoint until the next one is complete on disk.
+
+    MMEngine's hook deletes the oldest file before it writes the newest: with
+    ``max_keep_ckpts=1`` a run that is stopped in between has none left.
+
+    Args:
+        **kwargs: those of :class:`mmengine.hooks.CheckpointHook`.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Read which checkpoints exist, as the parent does, without its size limit."""
+        super().before_train(runner)
+        if self.max_keep_ckpts > 0:
+            self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int,
+                                   meta: Optional[dict]) -> None:
+        outdated = []
+        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
+            self.keep_ckpt_ids.append(step)
+            while len(self.keep_ckpt_ids) > self.max_keep_ckpts:
+                outdated.append(self.keep_ckpt_ids.popleft())
+            # Before saving: the list travels inside the checkpoint.
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        super()._save_checkpoint_with_step(runner, step, meta)
+        for old in outdated:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
+            if is_main_process() and self.file_backend.isfile(path):
+                self.file_backend.remove(path)

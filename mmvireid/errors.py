@@ -1,0 +1,29 @@
+"""Errors whose message is meant for the person at the keyboard."""
+
+
+class MMVIReIDError(Exception):
+    """Stop a run with one sentence that says what to do.
+
+    The command lines print the message alone, without a stack. A subclass takes a
+    single string, so that it survives the way from a data-loading process.
+    """
+
+
+class EnvironmentMismatchError(MMVIReIDError):
+    """Report packages that do not fit together."""
+
+
+class CheckpointError(MMVIReIDError):
+    """Report a checkpoint that cannot be used with this model."""
+
+
+class TrainingDivergedError(MMVIReIDError):
+    """Report a loss that is no longer a number."""
+
+
+class WorkDirError(MMVIReIDError):
+    """Report a folder for results that cannot be written."""
+
+
+class EvaluationError(MMVIReIDError, ValueError):
+    """Report a test that cannot give numbers."""

@@ -1,0 +1,109 @@
+"""The inner loop of the ranking metrics, compiled by numba."""
+
+import numpy as np
+from numba import njit, prange
+
+from mmvireid.parallel import parallel_kernel
+
+#: Every query sees the whole gallery (RegDB).
+DROP_NOTHING = 0
+#: Queries of camera 3 do not see gallery camera 2, which films the same room (SYSU-MM01).
+DROP_SAME_ROOM = 1
+#: A query does not see its own identity under its own camera (LLCM).
+DROP_SAME_SHOT = 2
+
+
+@njit(inline='always')
+def _is_dropped(drop, same_identity, query_cam, gallery_cam):
+    """Tell whether the protocol hides a gallery image from a query."""
+    if drop == DROP_SAME_ROOM:
+        return query_cam == 3 and gallery_cam == 2
+    if drop == DROP_SAME_SHOT:
+        return same_identity and query_cam == gallery_cam
+    return False
+
+
+@parallel_kernel()
+def rank_matches(distance, query_codes, gallery_codes, query_cams, gallery_cams, num_codes, drop,
+                 count_identities):
+    """Rank the matches of each query without sorting its row.
+
+    The few matches of a query are sorted; every other image is then counted at the first
+    match that it precedes, found by bisection. Ties go to the lower gallery index.
+
+    Args:
+        distance: shape ``(Q, G)``, C-contiguous float.
+        query_codes: shape ``(Q,)`` int64, identities numbered 0, 1, ….
+        gallery_codes: shape ``(G,)`` int64.
+        query_cams: shape ``(Q,)`` int64.
+        gallery_cams: shape ``(G,)`` int64.
+        num_codes: number of identities.
+        drop: one of the ``DROP_*`` rules.
+        count_identities: whether the first rank counts identities instead of images.
+
+    Returns:
+        tuple: rank of the first match (0: no match), AP, INP (NaN: no match) and whether
+        the row holds a NaN, each of shape ``(Q,)``.
+    """
+    num_query, num_gallery = distance.shape
+    first_rank = np.zeros(num_query, np.int64)
+    precision = np.full(num_query, np.nan, np.float64)
+    penalty = np.full(num_query, np.nan, np.float64)
+    has_nan = np.zeros(num_query, np.bool_)
+    for q in prange(num_query):
+        row, code, cam = distance[q], query_codes[q], query_cams[q]
+        for g in range(num_gallery):
+            if row[g] != row[g]:
+                has_nan[q] = True
+                break
+        count = 0
+        for g in range(num_gallery):
+            if gallery_codes[g] == code and not _is_dropped(drop, True, cam, gallery_cams[g]):
+                count += 1
+        if count == 0 or has_nan[q]:
+            continue
+        index = np.empty(count, np.int64)
+        match = np.empty(count, distance.dtype)
+        count = 0
+        for g in range(num_gallery):
+            if gallery_codes[g] == code and not _is_dropped(drop, True, cam, gallery_cams[g]):
+                index[count], match[count] = g, row[g]
+                count += 1
+        # A stable sort, because equal distances keep the order of the gallery.
+        order = np.argsort(match, kind='mergesort')
+        index, match = index[order], match[order]
+
+        # before[k]: images of other identities between match k - 1 and match k.
+        before = np.zeros(count, np.int64)
+        seen = np.zeros(num_codes, np.bool_)
+        identities_before = 0
+        for g in range(num_gallery):
+            d = row[g]
+            if d > match[count - 1]:
+                continue
+            other = gallery_codes[g]
+            if other == code or _is_dropped(drop, False, cam, gallery_cams[g]):
+                continue
+            low, high = 0, count
+            while low < high:
+                middle = (low + high) // 2
+                if d < match[middle] or (d == match[middle] and g < index[middle]):
+                    high = middle
+                else:
+                    low = middle + 1
+            if low == count:
+                continue
+            before[low] += 1
+            if low == 0 and not seen[other]:
+                seen[other] = True
+                identities_before += 1
+
+        rank = 0
+        total = 0.0
+        for k in range(count):
+            rank += before[k] + 1
+            total += (k + 1) / rank
+        first_rank[q] = (identities_before if count_identities else before[0]) + 1
+        precision[q] = total / count
+        penalty[q] = count / rank
+    return first_rank, precision, penalty, has_nan

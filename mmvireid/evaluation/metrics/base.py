@@ -1,0 +1,301 @@
+"""The metric all protocols share: embed once, rank often."""
+
+import json
+from abc import abstractmethod
+from itertools import groupby
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmengine.dist import broadcast_object_list, gather_object, is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from mmvireid.compat import write_atomically
+from mmvireid.errors import EvaluationError
+from mmvireid.evaluation.functional import rank_metrics, trial_distances
+from mmvireid.evaluation.report import format_table, summarize
+from mmvireid.registry import TASK_UTILS
+from mmvireid.structures import ImageSet, Modality, RetrievalResult
+from mmvireid.structures.retrieval_result import ANNOTATIONS
+
+
+class Trial(NamedTuple):
+    """Rows of the test images that one trial compares.
+
+    Attributes:
+        name: what tells this trial from the others.
+        query: shape ``(Q,)`` int64.
+        gallery: shape ``(G,)`` int64.
+    """
+
+    name: str
+    query: np.ndarray
+    gallery: np.ndarray
+
+
+#: Descriptor to rank by, or one for each modality of the queries.
+Descriptor = Union[str, Mapping[str, str]]
+
+
+class CrossModalityMetric(BaseMetric):
+    """Rank galleries and report CMC, mAP and mINP, mean and std over trials.
+
+    Each test image is embedded once. What is reported is a table: ``settings``
+    (search modes or directions; their galleries are slices of the embedded images)
+    by ``rankings`` (a descriptor, and post-processors of its distance such as
+    re-ranking or CIFT's graph).
+
+    Metrics are named ``<prefix>/<setting>/<ranking>/<R1|R5|...|mAP|mINP>`` in
+    percent, with ``_std`` appended for the standard deviation over trials.
+
+    Args:
+        settings: which settings of the protocol to report.
+        rankings: name -> ``dict(descriptor=..., post=[...])``. ``descriptor`` is a
+            name, or a dict with one for each modality of the queries
+            (``dict(visible='r2i', infrared='i2r')``); ``post`` are configs of
+            post-processors, applied in order. Defaults to the descriptor ``base``.
+        ranks: which ranks of the CMC curve to report.
+        max_rank: length of the CMC curve.
+        out_file: JSON file for all numbers, per trial too.
+        prefix: name of the dataset in the metric names.
+
+    Raises:
+        ValueError: for an unknown setting.
+    """
+
+    #: rule set of :func:`mmvireid.evaluation.rank_metrics`
+    protocol: str
+    #: setting -> one line for the reader
+    SETTINGS: Mapping[str, str] = {}
+
+    def __init__(self,
+                 settings: Optional[Sequence[str]] = None,
+                 rankings: Optional[Mapping[str, dict]] = None,
+                 ranks: Sequence[int] = (1, 5, 10, 20),
+                 max_rank: int = 20,
+                 out_file: Optional[str] = None,
+                 prefix: Optional[str] = None) -> None:
+        super().__init__(collect_device='cpu', prefix=prefix)
+        settings = [settings] if isinstance(settings, str) else list(settings or self.SETTINGS)
+        unknown = sorted(set(settings) - set(self.SETTINGS))
+        if unknown:
+            raise ValueError(
+                f'{type(self).__name__} has no setting {", ".join(unknown)}; '
+                f'choose from {", ".join(self.SETTINGS)}')
+        self.settings = settings
+        self.rankings = {
+            name: (ranking.get('descriptor', 'base'),
+                   [TASK_UTILS.build(post) for post in ranking.get('post', ())])
+            for name, ranking in (rankings or dict(base=dict())).items()
+        }
+        self.ranks = tuple(ranks)
+        self.max_rank = max(max_rank, *self.ranks)
+        self.out_file = out_file
+        self.images: Optional[ImageSet] = None
+
+    # ------------------------------------------------------------ collecting
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep descriptors and annotations of a batch.
+
+        Args:
+            data_batch: not used.
+            data_samples: predicted :class:`ReIDDataSample` as dicts.
+        """
+        rows = {
+            name: torch.stack([sample['descriptors'][name] for sample in data_samples]).cpu()
+            for name in data_samples[0]['descriptors']
+        }
+        annotations = {
+            name: np.array([sample[name] for sample in data_samples], dtype=np.int64)
+            for name in ANNOTATIONS
+        }
+        paths = [sample['img_path'] for sample in data_samples]
+        self.results.append(dict(descriptors=rows, img_path=paths, **annotations))
+
+    def evaluate(self, size: int) -> Dict[str, float]:
+        """Gather the images of all ranks and compute the metrics.
+
+        Ranks see padded, interleaved shares of the dataset; images are put back in
+        order by their index, and each counts once.
+
+        Args:
+            size: number of images of the dataset.
+
+        Returns:
+            The metrics, the same on every rank.
+        """
+        batches, self.results = self.results, []
+        gathered = gather_object(batches, dst=0)
+        metrics: List[Optional[dict]] = [None]
+        if is_main_process():
+            images = _merge([batch for rank in gathered for batch in rank])
+            if len(images) != size:
+                raise RuntimeError(
+                    f'{len(images)} of {size} test images have a descriptor; the test '
+                    'dataloader must visit every image')
+            self.images = images
+            values = self.compute_metrics(images)
+            metrics[0] = {
+                f'{self.prefix}/{name}' if self.prefix else name: value
+                for name, value in values.items()
+            }
+        broadcast_object_list(metrics)
+        return metrics[0]
+
+    # --------------------------------------------------------------- ranking
+    @abstractmethod
+    def trials(self, images: ImageSet, setting: str) -> List[Trial]:
+        """Choose the queries and the gallery of each trial of a setting."""
+
+    def rank(self, images: ImageSet, trials: Sequence[Trial],
+             ranking: str) -> Iterator[RetrievalResult]:
+        """Rank the gallery of each trial.
+
+        Trials with the same queries share one product with all images that any of
+        their galleries uses.
+
+        Args:
+            images: all test images.
+            trials: queries of one modality, and their galleries.
+            ranking: name of one of ``rankings``.
+
+        Yields:
+            The result of each trial, after all post-processors.
+        """
+        descriptor, post_processors = self.rankings[ranking]
+        if not isinstance(descriptor, str):
+            modality = Modality(int(images.modality[trials[0].query[0]]))
+            descriptor = descriptor[modality.name.lower()]
+        if descriptor not in images.descriptors:
+            raise EvaluationError(
+                f'the ranking "{ranking}" needs the descriptor "{descriptor}"; the model gives '
+                f'{", ".join(sorted(images.descriptors))}.')
+        rows = images.descriptors[descriptor]
+        for _, group in groupby(trials, key=lambda trial: trial.query.tobytes()):
+            group = list(group)
+            queries = images[group[0].query]
+            distances = trial_distances(
+                queries.descriptors[descriptor], rows, [trial.gallery for trial in group])
+            for trial, distance in zip(group, distances):
+                result = RetrievalResult(queries, images[trial.gallery], distance, descriptor)
+                for post in post_processors:
+                    result = post(result)
+                yield result
+
+    def first_result(self, setting: str, ranking: str) -> RetrievalResult:
+        """Rank the first trial of the last evaluation again, to look at it.
+
+        Only the main process holds the images.
+
+        Raises:
+            EvaluationError: if there is no such ranking.
+        """
+        if ranking not in self.rankings:
+            raise EvaluationError(
+                f'there is no ranking "{ranking}" to draw; the evaluator has '
+                f'{", ".join(self.rankings)}.')
+        trials = self.trials(self.images, setting)[:1]
+        return next(self.rank(self.images, trials, ranking))
+
+    def compute_metrics(self, results: ImageSet) -> Dict[str, float]:
+        """Evaluate every setting, ranking and trial.
+
+        Args:
+            results: all test images.
+
+        Returns:
+            Mean and standard deviation over trials, in percent.
+        """
+        scores: Dict[Tuple[str, str], Dict[str, Dict[str, float]]] = {}
+        valid: Dict[str, Dict[str, int]] = {}
+        for setting in self.settings:
+            trials = self.trials(results, setting)
+            for name, query, gallery in trials:
+                if not len(query) or not len(gallery):
+                    empty = 'query' if not len(query) else 'gallery'
+                    raise EvaluationError(
+                        f'the {setting} test has no {empty} image in trial {name}: check the '
+                        'test split of the dataset.')
+            for ranking in self.rankings:
+                ranked = self.rank(results, trials, ranking)
+                outcome = [self.score(result) for result in ranked]
+                names = [trial.name for trial in trials]
+                scores[setting, ranking] = dict(zip(names, (values for values, _ in outcome)))
+                valid[setting] = dict(zip(names, (count for _, count in outcome)))
+        summary = {key: summarize(list(trials.values())) for key, trials in scores.items()}
+        queries = {s: len(self.trials(results, s)[0].query) for s in self.settings}
+        self._report(scores, summary, queries, valid)
+        return {
+            f'{setting}/{ranking}/{name}': value
+            for (setting, ranking), values in summary.items()
+            for name, value in values.items()
+        }
+
+    def score(self, result: RetrievalResult) -> Tuple[Dict[str, float], int]:
+        """Compute one trial's metrics in percent.
+
+        Args:
+            result: the ranking of the trial.
+
+        Returns:
+            Metrics by name, and the number of queries that have a match; the others are
+            in no average.
+
+        Raises:
+            EvaluationError: if no query has a match.
+        """
+        metrics = rank_metrics(
+            result.distance,
+            result.query.identity,
+            result.gallery.identity,
+            result.query.camera,
+            result.gallery.camera,
+            protocol=self.protocol,
+            max_rank=self.max_rank)
+        values = {f'R{rank}': 100 * float(metrics.cmc[rank - 1]) for rank in self.ranks}
+        values.update(mAP=100 * metrics.mAP, mINP=100 * metrics.mINP)
+        return values, metrics.num_valid_queries
+
+    def _report(self, scores: dict, summary: dict, queries: dict, valid: dict) -> None:
+        """Print the table and write the file that was asked for."""
+        title = {s: self.SETTINGS[s] for s in self.settings}
+        for setting in self.settings:
+            rows = {r: summary[setting, r] for s, r in summary if s == setting}
+            num = len(next(iter(scores[setting, r] for r in rows)))
+            fewest = min(valid[setting].values())
+            note = '' if fewest == queries[setting] else (
+                f'; {fewest} of {queries[setting]} queries have a match, the others are left out')
+            MMLogger.get_current_instance().info(
+                f'{title[setting]}, {num} trial{"s" * (num > 1)}{note}\n{format_table(rows)}')
+        if self.out_file:
+            document = [
+                dict(
+                    dataset=self.prefix,
+                    setting=setting,
+                    ranking=ranking,
+                    num_queries=queries[setting],
+                    num_valid_queries=valid[setting],
+                    summary=summary[setting, ranking],
+                    trials=trials) for (setting, ranking), trials in scores.items()
+            ]
+            write_atomically(json.dumps(document, indent=2).encode(), self.out_file)
+
+
+def _merge(batches: Sequence[dict]) -> ImageSet:
+    """Put the batches of all ranks in dataset order, each image once."""
+    if not batches:
+        raise RuntimeError('the test dataloader gave no image')
+    index = np.concatenate([batch['sample_idx'] for batch in batches])
+    index, first = np.unique(index, return_index=True)
+    rows = torch.from_numpy(first)
+    paths = [path for batch in batches for path in batch['img_path']]
+    annotations = {
+        name: np.concatenate([batch[name] for batch in batches])[first]
+        for name in ANNOTATIONS
+    }
+    descriptors = {
+        name: torch.cat([batch['descriptors'][name] for batch in batches])[rows]
+        for name in batches[0]['descriptors']
+    }
+    return ImageSet(descriptors, img_path=[paths[i] for i in first], **annotations)

@@ -1,0 +1,27 @@
+"""Models and their parts.
+
+Backbones come from mmpretrain, which a config names with its scope
+(``mmpretrain.ResNet``); importing this package does not import mmpretrain.
+"""
+
+from .backbones import CrossModalityBackbone, PerModality
+from .data_preprocessor import ReIDDataPreprocessor
+from .heads import BNNeckHead, CIFTHead
+from .losses import HeteroCenterClusterLoss, TripletLoss, WeightedRegularizedTripletLoss
+from .memories import ClusterMemory
+from .necks import (
+    BNNeck,
+    CounterfactualIntervention,
+    GeneralizedMeanPooling,
+    transfer_affinity,
+    transfer_features,
+)
+from .postprocessors import GraphTransfer
+from .reidentifiers import CrossModalityReIdentifier
+
+__all__ = [
+    'BNNeck', 'BNNeckHead', 'CIFTHead', 'ClusterMemory', 'CounterfactualIntervention',
+    'CrossModalityBackbone', 'CrossModalityReIdentifier', 'GeneralizedMeanPooling',
+    'GraphTransfer', 'HeteroCenterClusterLoss', 'PerModality', 'ReIDDataPreprocessor',
+    'TripletLoss', 'WeightedRegularizedTripletLoss', 'transfer_affinity', 'transfer_features'
+]

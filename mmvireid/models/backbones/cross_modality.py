@@ -1,0 +1,122 @@
+"""A backbone for images of two modalities."""
+
+from typing import Optional, Sequence, Union
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmvireid.registry import MODELS
+
+from .non_local import init_non_local, insert_non_local
+from .per_modality import ModalityRoute, PerModality
+
+#: Names of the modules before the first stage, in the families of mmpretrain. The
+#: first line whose modules a trunk has is its stem.
+STEMS = (
+    ('stem', ),  # ResNet with deep_stem, DenseNet, RepVGG, CSPNet
+    ('patch_embed', ),  # vision transformers, PoolFormer, EfficientFormer
+    ('conv1', 'bn1'),  # ResNet, ResNeXt, RegNet, HRNet
+    ('conv1', ),  # MobileNetV2, ShuffleNet
+    ('downsample_layers.0', ),  # ConvNeXt
+    ('stage0', ),  # MobileOne
+    ('layer0', ),  # MobileNetV3
+    ('layers.0', ),  # EfficientNet
+)
+
+
+@MODELS.register_module()
+class CrossModalityBackbone(BaseModule):
+    """Wrap any backbone of mmpretrain, and say what each modality has to itself.
+
+    One key decides: ``modality_specific=()`` shares the whole trunk, ``'stem'`` gives
+    visible and infrared images a stem each (the two-stream networks of AGW and CAJ),
+    and names give each modality its copy of these modules.
+
+    Args:
+        trunk: config of a backbone, for example ``dict(type='mmpretrain.ResNet',
+            depth=50, strides=(1, 2, 2, 1))``, or a backbone. A trunk config with
+            ``init_cfg=None`` starts with the random weights of its family.
+        modality_specific: ``()``, ``'stem'``, or names of modules of the trunk such as
+            ``('conv1', 'bn1')``.
+        non_local: ``dict(blocks=(0, 2, 3, 0), inter_channels=1)`` puts non-local blocks
+            into a ResNet; see :func:`insert_non_local`.
+        init_cfg: handed to the trunk, for example ``dict(type='Pretrained',
+            checkpoint='torchvision://resnet50')``. Weights of the stem load into both
+            copies.
+
+    Raises:
+        ValueError: if the trunk has no module of a given name.
+    """
+
+    def __init__(self,
+                 trunk: Union[dict, nn.Module],
+                 modality_specific: Union[str, Sequence[str]] = (),
+                 non_local: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__()
+        if not isinstance(trunk, nn.Module):
+            trunk = {k: v for k, v in trunk.items() if k != 'init_cfg' or v is not None}
+            if init_cfg is not None:
+                trunk['init_cfg'] = init_cfg
+            trunk = MODELS.build(trunk)
+        elif init_cfg is not None:
+            trunk.init_cfg = init_cfg
+        self.trunk = trunk
+        self.route = ModalityRoute()
+        self.modality_specific = self._resolve(modality_specific)
+        for name in self.modality_specific:
+            parent, _, leaf = name.rpartition('.')
+            module = self.trunk.get_submodule(name)
+            self.trunk.get_submodule(parent)._modules[leaf] = PerModality(module, self.route)
+        self.non_local = []
+        if non_local is not None:
+            self.non_local = insert_non_local(self.trunk, **non_local)
+
+    def forward(self, x: Tensor, modality: Tensor) -> tuple[Tensor, ...]:
+        """Compute the feature maps of a batch.
+
+        Args:
+            x: images of shape ``(N, 3, H, W)``.
+            modality: shape ``(N,)``, 0 visible, 1 infrared, in any order; best on the
+                CPU.
+
+        Returns:
+            What the trunk returns, usually a tuple with one map for each stage asked for.
+        """
+        if self.modality_specific:
+            self.route.set(modality, x.device)
+        return self.trunk(x)
+
+    def init_weights(self) -> None:
+        """Initialise the trunk; both copies of a module start equal."""
+        super().init_weights()
+        for module in self.trunk.modules():
+            if isinstance(module, PerModality):
+                module.start_equal()
+        for block in self.non_local:
+            # A trunk's own scheme, or mmcv's, has drawn all convolutions and may have set
+            # every batch normalisation to one.
+            init_non_local(block)
+
+    def _resolve(self, names: Union[str, Sequence[str]]) -> tuple[str, ...]:
+        modules = dict(self.trunk.named_modules())
+        family = type(self.trunk).__name__
+        children = ', '.join(name for name, _ in self.trunk.named_children())
+        if names == 'stem':
+            for stem in STEMS:
+                if all(name in modules for name in stem):
+                    return stem
+            raise ValueError(
+                f'the stem of {family} is not known: name its modules in modality_specific; '
+                f'the trunk has {children}')
+        names = (names, ) if isinstance(names, str) else tuple(names)
+        for name in names:
+            if not name or name not in modules:
+                raise ValueError(
+                    f'modality_specific names {name!r}, but {family} has no such module; '
+                    f'it has {children}')
+            inside = [other for other in names if name.startswith(f'{other}.')]
+            if inside:
+                raise ValueError(f'modality_specific names {name!r} and {inside[0]!r}, of which '
+                                 'one is inside the other: name one of them')
+        return names

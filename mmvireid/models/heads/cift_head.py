@@ -1,0 +1,288 @@
+"""The head of CIFT: base branch, two graph branches, counterfactual intervention."""
+
+from typing import Callable, Mapping, NamedTuple, Optional, Sequence
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmvireid.registry import MODELS
+from mmvireid.structures import Modality
+
+from ..losses import HeteroCenterClusterLoss
+from ..necks import BNNeck, CounterfactualIntervention, transfer_affinity
+from ..utils import at_least_float32, without_autocast
+from .bnneck_head import accuracy, identity_classifier
+
+#: Direction of transfer -> modality of its queries. 'r2i' searches infrared
+#: galleries for visible queries.
+QUERY_MODALITY = {'r2i': Modality.VISIBLE, 'i2r': Modality.INFRARED}
+
+#: Weights of the paper; the two directions are averaged.
+LOSS_WEIGHTS = {
+    'ce_b': 1.0,
+    'hcc_euc': 1.0,
+    'hcc_kl_b': 1.0,
+    'ce': 0.5,
+    'hcc_kl': 0.5,
+    'tie': 0.5,
+}
+
+
+class DirectionLogits(NamedTuple):
+    """Logits of one direction, each of shape ``(N, C)``."""
+
+    factual: Tensor
+    indirect_effect: Optional[Tensor]
+
+
+@MODELS.register_module()
+class CIFTHead(BaseModule):
+    """Train with the graph that retrieval uses, and with its causal effect.
+
+    Counterfactual intervention feature transfer (arXiv 2208.00967). Three parallel
+    BNNecks turn the pooled feature into f_b, f_r2i and f_i2r. In direction r2i the
+    visible images of the batch are queries and the infrared ones the gallery, in i2r
+    the reverse; :func:`transfer_affinity` sends features along that graph and a
+    classifier judges the result. Counterfactual relation intervention classifies
+    what the transfer by the real affinity adds to the transfer by a counterfactual
+    one.
+
+    The head takes pooled features of any backbone, so it goes on AGW's as well.
+
+    Losses, with their keys in ``loss_weights``: ``ce_b``, ``hcc_euc``, ``hcc_kl_b`` of the
+    base branch; ``ce``, ``hcc_kl``, ``tie`` of each direction. A weight of zero leaves a
+    loss out, with what only it would train: without ``tie`` there is no counterfactual
+    branch, and the neck and the classifier of a branch without any loss are frozen, as
+    distributed training asks of parameters without gradient. A frozen neck still
+    normalises, so all descriptors stay: with ``ce``, ``hcc_kl`` and ``tie`` zero the graph
+    is in the retrieval alone.
+
+    The graph is a part of the retrieval too: :class:`mmvireid.models.GraphTransfer` has
+    settings of its own, with the same defaults, because it ranks what is stored and
+    knows no model. Whoever changes ``tau_het``, ``tau_hom`` or ``num_neighbors`` here
+    sets them there as well, in ``rankings`` of the config.
+
+    Args:
+        num_classes: C, identities of the training set.
+        in_channels: D of the pooled features.
+        directions: of the graph branches; ``()`` leaves the base branch alone.
+        tau_het: temperature of the queries' edges, also in ``GraphTransfer``.
+        tau_hom: temperature of the gallery's edges, also in ``GraphTransfer``.
+        num_neighbors: entries kept in a row of the affinity, itself among them, also in
+            ``GraphTransfer``.
+        counterfactual: train with counterfactual relation intervention; False is the
+            ablation of the paper.
+        num_draws: draws of the counterfactual noise.
+        noise: 'slot' as released, or 'shared'; see :class:`CounterfactualIntervention`.
+        batch_size: rows of a training batch over all processes, for ``noise='slot'``.
+        margin_euclidean: margin of the hetero-centre cluster loss on pooled features.
+        margin_kl: margin of the hetero-centre cluster loss on logits.
+        loss_weights: replaces single weights of the losses; zero leaves a loss out.
+        metric_loss: config of a further loss on ``(pooled, ids)``, for backbones that
+            come with one.
+        init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: for a direction or loss weight of another name, or without any loss.
+    """
+
+    #: Whether a batch must hold visible and infrared images.
+    requires_both_modalities = True
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: int,
+                 directions: Sequence[str] = ('r2i', 'i2r'),
+                 tau_het: float = 0.2,
+                 tau_hom: float = 0.4,
+                 num_neighbors: int = 4,
+                 counterfactual: bool = True,
+                 num_draws: int = 10,
+                 noise: str = 'slot',
+                 batch_size: Optional[int] = None,
+                 margin_euclidean: float = 0.6,
+                 margin_kl: float = 6.0,
+                 loss_weights: Optional[Mapping[str, float]] = None,
+                 metric_loss: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        self.num_classes = num_classes
+        loss_weights = dict(loss_weights or {})
+        for given, known, what in ((directions, QUERY_MODALITY, 'direction'),
+                                   (loss_weights, LOSS_WEIGHTS, 'loss weight')):
+            unknown = set(given) - set(known)
+            if unknown:
+                raise ValueError(
+                    f'there is no {what} {sorted(unknown)} in CIFT, only {list(known)}')
+        self.directions = tuple(directions)
+        self.tau_het = tau_het
+        self.tau_hom = tau_hom
+        self.num_neighbors = num_neighbors
+        self.loss_weights = {**LOSS_WEIGHTS, **loss_weights}
+
+        branches = ('b', *self.directions)
+        self.necks = nn.ModuleDict({branch: BNNeck(in_channels) for branch in branches})
+        self.classifiers = nn.ModuleDict(
+            {branch: identity_classifier(in_channels, num_classes) for branch in branches})
+        self.counterfactual = None
+        if counterfactual and self.directions and self.loss_weights['tie']:
+            self.counterfactual = CounterfactualIntervention(
+                in_channels, num_draws=num_draws, noise=noise, batch_size=batch_size)
+        self.hcc_euclidean = HeteroCenterClusterLoss('euclidean', margin_euclidean)
+        self.hcc_kl = HeteroCenterClusterLoss('kl', margin_kl)
+        self.metric_loss = MODELS.build(metric_loss) if metric_loss else None
+        trained = [branch for branch in branches if self._has_loss(branch)]
+        if not (trained or self.loss_weights['hcc_euc'] or self.metric_loss):
+            raise ValueError('every loss of CIFT has a weight of zero in loss_weights: there is '
+                             'nothing to train')
+        for branch in branches:
+            if branch not in trained:
+                self.necks[branch].requires_grad_(False)
+                self.classifiers[branch].requires_grad_(False)
+
+    def _has_loss(self, branch: str) -> bool:
+        """Tell whether any loss looks at the logits of a branch."""
+        weight = self.loss_weights
+        if branch == 'b':
+            return bool(weight['ce_b'] or weight['hcc_kl_b'])
+        return bool(weight['ce'] or weight['hcc_kl'] or self.counterfactual is not None)
+
+    @property
+    def graph(self) -> dict:
+        """Settings of the graph, as :func:`transfer_affinity` takes them."""
+        return {
+            'tau_het': self.tau_het,
+            'tau_hom': self.tau_hom,
+            'num_neighbors': self.num_neighbors,
+        }
+
+    def forward(self, pooled: Tensor) -> dict[str, Tensor]:
+        """Compute the feature of every branch.
+
+        Args:
+            pooled: shape ``(N, D)``.
+
+        Returns:
+            Features after the BNNecks, each of shape ``(N, D)``, by branch: ``b`` and the
+            directions.
+        """
+        return {branch: neck(pooled) for branch, neck in self.necks.items()}
+
+    def direction_logits(self,
+                         direction: str,
+                         features: Tensor,
+                         modality: Tensor,
+                         draws: Optional[Tensor] = None) -> DirectionLogits:
+        """Transfer features in one direction and classify the result.
+
+        Args:
+            direction: 'r2i' or 'i2r'.
+            features: node features of this direction, shape ``(N, D)``.
+            modality: shape ``(N,)``.
+            draws: noise of the counterfactual branch, shape ``(T, N, D)``; None draws
+                afresh.
+
+        Returns:
+            Logits ``W x`` of the transferred features x, and ``W (x - x*)`` where x* are
+            the counterfactual ones (None without them).
+        """
+        is_query = modality == QUERY_MODALITY[direction]
+        classifier = self.classifiers[direction]
+        effect = None
+        # The effect is a small difference of large values, so half precision comes after.
+        with without_autocast(features):
+            features = at_least_float32(features)
+            transferred = transfer_affinity(features, is_query, **self.graph) @ features
+            if self.counterfactual is not None:
+                effect = transferred - self.counterfactual(
+                    features, is_query, draws=draws, **self.graph)
+        return DirectionLogits(
+            classifier(transferred), None if effect is None else classifier(effect))
+
+    def loss(self,
+             pooled: Tensor,
+             ids: Tensor,
+             modality: Tensor,
+             draws: Optional[Mapping[str, Tensor]] = None) -> dict[str, Tensor]:
+        """Compute all losses of a batch.
+
+        Args:
+            pooled: shape ``(N, D)``.
+            ids: labels 0 .. C-1 of shape ``(N,)``.
+            modality: shape ``(N,)``, 0 visible, 1 infrared.
+            draws: noise by direction, each of shape ``(T, N, D)``; None draws afresh, all
+                draws of r2i before those of i2r.
+
+        Returns:
+            Weighted losses ``loss_ce_b``, ``loss_hcc_euc``, ``loss_hcc_kl_b``, then for
+            each direction ``loss_ce_*``, ``loss_hcc_kl_*``, ``loss_tie_*``, all where the
+            weight is not zero, and ``accuracy`` of the base branch in percent.
+        """
+        features = self(pooled)
+        base_logits = self.classifiers['b'](features['b'])
+        graph_logits = {
+            direction: self.direction_logits(direction, features[direction], modality,
+                                             draws[direction] if draws else None)
+            for direction in self.directions if self._has_loss(direction)
+        }
+        return self.loss_by_feat(pooled, base_logits, graph_logits, ids, modality)
+
+    def loss_by_feat(self, pooled: Tensor, base_logits: Tensor,
+                     graph_logits: Mapping[str, DirectionLogits], ids: Tensor,
+                     modality: Tensor) -> dict[str, Tensor]:
+        """Compute the losses from features and logits.
+
+        Args:
+            pooled: shape ``(N, D)``.
+            base_logits: shape ``(N, C)``.
+            graph_logits: logits by direction.
+            ids: shape ``(N,)``.
+            modality: shape ``(N,)``.
+
+        Returns:
+            As :meth:`loss`.
+        """
+        weight = self.loss_weights
+        losses = {}
+
+        def add(name: str, kind: str, loss: Callable, *arguments: Tensor) -> None:
+            if weight[kind]:
+                losses[f'loss_{name}'] = weight[kind] * loss(*arguments)
+
+        add('ce_b', 'ce_b', _cross_entropy, base_logits, ids)
+        add('hcc_euc', 'hcc_euc', self.hcc_euclidean, pooled, ids, modality)
+        add('hcc_kl_b', 'hcc_kl_b', self.hcc_kl, base_logits, ids, modality)
+        for direction, logits in graph_logits.items():
+            add(f'ce_{direction}', 'ce', _cross_entropy, logits.factual, ids)
+            add(f'hcc_kl_{direction}', 'hcc_kl', self.hcc_kl, logits.factual, ids, modality)
+            if logits.indirect_effect is not None:
+                add(f'tie_{direction}', 'tie', _cross_entropy, logits.indirect_effect, ids)
+        if self.metric_loss is not None:
+            losses['loss_metric'] = self.metric_loss(pooled, ids)
+        losses['accuracy'] = accuracy(base_logits, ids)
+        return losses
+
+    def predict(self, pooled: Tensor) -> dict[str, Tensor]:
+        """Compute the descriptors of each image.
+
+        Single images have no graph: the transfer among gallery and queries is the work
+        of :class:`mmvireid.models.GraphTransfer`.
+
+        Args:
+            pooled: shape ``(N, D)``.
+
+        Returns:
+            L2-normalised features of shape ``(N, D)``: ``base`` (CIFT without its graph)
+            and one for each direction.
+        """
+        features = self(pooled)
+        features['base'] = features.pop('b')
+        return {
+            name: functional.normalize(at_least_float32(feature))
+            for name, feature in features.items()
+        }
+
+
+def _cross_entropy(logits: Tensor, ids: Tensor) -> Tensor:
+    return functional.cross_entropy(at_least_float32(logits), ids)

@@ -1,0 +1,46 @@
+"""Batch-hard triplet loss."""
+
+import torch
+from torch import Tensor, nn
+
+from mmvireid.registry import MODELS
+
+from ..utils import at_least_float32, pairwise_euclidean, without_autocast
+
+
+@MODELS.register_module()
+class TripletLoss(nn.Module):
+    """Hold each image nearer to its farthest match than to its nearest other.
+
+    ``mean_i max(0, max_positive d(i, p) - min_negative d(i, n) + margin)`` with
+    Euclidean distances inside the batch (Hermans et al., "In Defense of the Triplet
+    Loss for Person Re-Identification", equation 5). An anchor without any negative
+    adds nothing.
+
+    Args:
+        margin: wanted gap between the two distances.
+        loss_weight: factor of the loss.
+    """
+
+    def __init__(self, margin: float = 0.3, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.margin = margin
+        self.loss_weight = loss_weight
+
+    def forward(self, embeddings: Tensor, ids: Tensor) -> Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            embeddings: shape ``(N, D)``.
+            ids: identities of shape ``(N,)``.
+
+        Returns:
+            Scalar.
+        """
+        with without_autocast(embeddings):
+            embeddings = at_least_float32(embeddings)
+            distance = pairwise_euclidean(embeddings, embeddings)
+            same = ids[:, None] == ids[None, :]
+            positive = distance.masked_fill(~same, -torch.inf).amax(1)
+            negative = distance.masked_fill(same, torch.inf).amin(1)
+            return self.loss_weight * (positive - negative + self.margin).relu().mean()

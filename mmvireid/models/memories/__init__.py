@@ -1,0 +1,5 @@
+"""Prototypes of clusters that live beside the network."""
+
+from .cluster_memory import ClusterMemory
+
+__all__ = ['ClusterMemory']

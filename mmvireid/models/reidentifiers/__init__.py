@@ -1,0 +1,5 @@
+"""Whole models."""
+
+from .cross_modality import CrossModalityReIdentifier
+
+__all__ = ['CrossModalityReIdentifier']

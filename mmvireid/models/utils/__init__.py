@@ -1,0 +1,11 @@
+"""Small parts that several models share."""
+
+from .gather import gather_rows
+from .precision import at_least_float32, without_autocast
+from .pretrained_init import PretrainedIfAvailable
+from .vectors import pairwise_euclidean, unit_rows
+
+__all__ = [
+    'PretrainedIfAvailable', 'at_least_float32', 'gather_rows', 'pairwise_euclidean',
+    'unit_rows', 'without_autocast'
+]

@@ -1,0 +1,47 @@
+"""Rows of all processes, with gradient."""
+
+from typing import Any
+
+import torch
+import torch.distributed as torch_dist
+from mmengine.dist import get_rank, get_world_size
+from torch import Tensor
+
+
+class _GatherRows(torch.autograd.Function):
+    """Concatenate rows over ranks; the gradient is summed over ranks."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        rows = rows.contiguous()
+        parts = [torch.empty_like(rows) for _ in range(get_world_size())]
+        torch_dist.all_gather(parts, rows)
+        ctx.num_rows = len(rows)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        grad = grad.contiguous().clone()
+        torch_dist.all_reduce(grad)
+        start = get_rank() * ctx.num_rows
+        return grad[start:start + ctx.num_rows]
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """Concatenate the rows of all ranks, rank 0 first.
+
+    Every rank then computes the loss of the whole batch. Backward sums the
+    gradients of all ranks, and ``DistributedDataParallel`` divides by their
+    number, so each parameter, before the gathering or after it, gets exactly
+    the gradient that one process would compute on the whole batch.
+
+    Args:
+        rows: shape ``(N, ...)``, the same on every rank.
+
+    Returns:
+        Tensor of shape ``(world_size * N, ...)``; ``rows`` itself in a single
+        process.
+    """
+    if get_world_size() == 1:
+        return rows
+    return _GatherRows.apply(rows)

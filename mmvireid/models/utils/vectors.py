@@ -1,0 +1,41 @@
+"""Directions of vectors and distances between them."""
+
+import torch
+from torch import Tensor
+
+
+def unit_rows(x: Tensor, eps: float = 1e-12) -> Tensor:
+    """Scale the last axis to length one, and leave zero rows zero.
+
+    Unlike dividing by ``max(norm, eps)``, whose gradient at a zero row is of the
+    size ``1 / eps``, a row shorter than ``eps`` is divided by one: both its value
+    and its gradient stay finite.
+
+    Args:
+        x: shape ``(..., D)``.
+        eps: rows with a norm not above this count as zero.
+
+    Returns:
+        Tensor of the shape of ``x``.
+    """
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x / torch.where(norm > eps, norm, 1.0)
+
+
+def pairwise_euclidean(x: Tensor, y: Tensor, eps: float = 1e-12) -> Tensor:
+    """Compute all Euclidean distances between the rows of two sets.
+
+    The square is expanded, so the work is one matrix product. Squares are held
+    above ``eps`` before the root: a pair of equal rows has a distance of
+    ``sqrt(eps)`` and no gradient instead of an infinite one.
+
+    Args:
+        x: shape ``(N, D)``.
+        y: shape ``(M, D)``.
+        eps: smallest squared distance.
+
+    Returns:
+        Distances of shape ``(N, M)``.
+    """
+    squares = x.square().sum(1)[:, None] + y.square().sum(1)[None, :]
+    return torch.addmm(squares, x, y.T, alpha=-2).clamp(min=eps).sqrt()

@@ -1,0 +1,117 @@
+"""The outcome of one retrieval: distances, and who is who."""
+
+from dataclasses import dataclass, field, replace
+from typing import Mapping, Optional, Sequence, Union
+
+import numpy as np
+import torch
+
+#: What is kept of each image besides its descriptors.
+ANNOTATIONS = ('identity', 'camera', 'modality', 'sample_idx')
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Descriptors and annotations of a set of images, row by row.
+
+    Args:
+        descriptors: name -> tensor of shape ``(N, D)``, L2-normalised rows.
+        identity: shape ``(N,)`` int64.
+        camera: shape ``(N,)`` int64, 0 where unknown.
+        modality: shape ``(N,)`` int64, 0 visible, 1 infrared.
+        sample_idx: shape ``(N,)`` int64, index into the dataset.
+        img_path: N paths, or empty when unknown.
+
+    Raises:
+        ValueError: if the rows do not agree in number.
+    """
+
+    descriptors: Mapping[str, torch.Tensor]
+    identity: np.ndarray
+    camera: np.ndarray
+    modality: np.ndarray
+    sample_idx: np.ndarray
+    img_path: Sequence[str] = field(default=())
+
+    def __post_init__(self) -> None:
+        n = len(self.identity)
+        lengths = {name: len(getattr(self, name)) for name in ANNOTATIONS}
+        lengths.update({name: len(rows) for name, rows in self.descriptors.items()})
+        if self.img_path:
+            lengths['img_path'] = len(self.img_path)
+        wrong = {name: rows for name, rows in lengths.items() if rows != n}
+        if wrong:
+            raise ValueError(f'an ImageSet of {n} images got {wrong} rows')
+
+    def __len__(self) -> int:
+        return len(self.identity)
+
+    def __getitem__(self, index: Union[np.ndarray, slice]) -> 'ImageSet':
+        """Select rows by an integer array, a boolean mask or a slice."""
+        if isinstance(index, slice):
+            index = np.arange(len(self))[index]
+        index = np.asarray(index)
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        rows = torch.from_numpy(index)
+        return ImageSet(
+            descriptors={k: v[rows.to(v.device)] for k, v in self.descriptors.items()},
+            img_path=[self.img_path[i] for i in index] if self.img_path else (),
+            **{name: getattr(self, name)[index] for name in ANNOTATIONS})
+
+
+@dataclass(frozen=True)
+class RetrievalResult:
+    """Queries, a gallery and the distance between them.
+
+    A post-processor (re-ranking, graph transfer) takes a result and returns
+    another one with a new ``distance``; nothing is changed in place.
+
+    Args:
+        query: the Q query images.
+        gallery: the G gallery images.
+        distance: shape ``(Q, G)``, smaller is nearer.
+        descriptor: name of the descriptor from which ``distance`` was computed.
+
+    Raises:
+        ValueError: if ``distance`` is not of shape ``(Q, G)``.
+    """
+
+    query: ImageSet
+    gallery: ImageSet
+    distance: torch.Tensor
+    descriptor: Optional[str] = 'base'
+
+    def __post_init__(self) -> None:
+        expected = (len(self.query), len(self.gallery))
+        if tuple(self.distance.shape) != expected:
+            raise ValueError(
+                f'{expected[0]} queries and {expected[1]} gallery images need a distance of '
+                f'shape {expected}, got {tuple(self.distance.shape)}')
+
+    @classmethod
+    def from_descriptors(cls,
+                         query: ImageSet,
+                         gallery: ImageSet,
+                         descriptor: str = 'base') -> 'RetrievalResult':
+        """Rank by cosine distance ``1 - q . g`` of one descriptor.
+
+        Raises:
+            ValueError: if the images have no such descriptor.
+        """
+        for images in (query, gallery):
+            if descriptor not in images.descriptors:
+                raise ValueError(
+                    f'there is no descriptor "{descriptor}"; '
+                    f'the model gives {", ".join(sorted(images.descriptors))}')
+        distance = 1 - query.descriptors[descriptor] @ gallery.descriptors[descriptor].T
+        return cls(query, gallery, distance, descriptor)
+
+    def with_distance(self, distance: torch.Tensor) -> 'RetrievalResult':
+        """Return the same images under another ``(Q, G)`` distance."""
+        return replace(self, distance=distance)
+
+    def topk(self, k: int) -> torch.Tensor:
+        """Return gallery rows of the ``k`` nearest images, shape ``(Q, min(k, G))``."""
+        k = min(k, len(self.gallery))
+        return self.distance.topk(k, dim=1, largest=False).indices

@@ -1,0 +1,3 @@
+"""Version of mmvireid."""
+
+__version__ = '0.1.0'

@@ -1,0 +1,162 @@
+"""Ranking lists as a picture: a query, and what was found for it."""
+
+from pathlib import Path
+from typing import Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mmvireid.evaluation.functional import rank_metrics
+from mmvireid.evaluation.functional.exclusion import seen_gallery
+from mmvireid.structures import ImageSet, RetrievalResult
+
+RIGHT, WRONG, QUERY = '#1a9850', '#d73027', '#2c5fa8'
+_INK, _FAINT = '#202020', '#606060'
+
+
+def draw_ranking_lists(results: Mapping[str, RetrievalResult],
+                       queries: Sequence[int],
+                       *,
+                       protocol: str,
+                       topk: int = 10,
+                       size: Tuple[int, int] = (144, 72),
+                       title: str = '') -> Image.Image:
+    """Draw the nearest gallery images of some queries.
+
+    One block a query; in it one row a method, so that methods can be compared. A
+    gallery image with the query's identity has a green frame, another a red one; an
+    image that the protocol hides from the query is not shown.
+
+    Args:
+        results: name of a method -> its result; all on the same queries.
+        queries: rows of the queries to draw.
+        protocol: ``'sysu'``, ``'regdb'`` or ``'llcm'``, as in
+            :func:`mmvireid.evaluation.rank_metrics`.
+        topk: how many gallery images a row.
+        size: height and width of one image in pixels.
+        title: line above the picture.
+
+    Returns:
+        The picture, RGB.
+
+    Raises:
+        ValueError: if the results know no image paths.
+    """
+    first = next(iter(results.values()))
+    if not first.query.img_path or not first.gallery.img_path:
+        raise ValueError('drawing a ranking list needs the image paths of query and gallery')
+    height, width = size
+    frame, gap, text = 4, 10, 15
+    cell_w, cell_h = width + 2 * frame + gap, height + 2 * frame + text + gap
+    label_w = 14 + max(int(_font(13).getlength(name)) for name in results)
+    top = 64
+    # Wide enough for title and legend, however short the lists.
+    canvas_w = max(label_w + cell_w * (topk + 1) + 3 * gap, 600)
+    canvas_h = top + len(queries) * (cell_h * len(results) + gap)
+    canvas = Image.new('RGB', (canvas_w, canvas_h), 'white')
+    draw = ImageDraw.Draw(canvas)
+    draw.text((gap, 8), title or 'Ranking lists', fill=_INK, font=_font(18))
+    _legend(draw, (gap, 36))
+    y = top
+    for query in queries:
+        for row, (name, result) in enumerate(results.items()):
+            draw.text((gap, y + height // 2), name, fill=_INK, font=_font(13))
+            x = gap + label_w
+            if row == 0:
+                _paste(canvas, draw, (x, y), first.query.img_path[query], size, QUERY,
+                       _caption(first.query, query))
+            x += cell_w + gap
+            for index in _ranked(result, query, topk, protocol):
+                right = result.gallery.identity[index] == result.query.identity[query]
+                caption = f'{_caption(result.gallery, index)}  ' \
+                          f'{float(result.distance[query, index]):.2f}'
+                _paste(canvas, draw, (x, y), result.gallery.img_path[index], size,
+                       RIGHT if right else WRONG, caption)
+                x += cell_w
+            y += cell_h
+        draw.line((gap, y - 2, canvas.width - gap, y - 2), fill='#d8d8d8')
+        y += gap
+    return canvas
+
+
+def choose_queries(result: RetrievalResult, num: int, *, protocol: str) -> np.ndarray:
+    """Choose queries for a picture: half found at rank 1, half not.
+
+    Args:
+        result: the ranking to judge by.
+        num: how many queries.
+        protocol: rules of the ranking, as in :func:`draw_ranking_lists`.
+
+    Returns:
+        Query rows, spread evenly over the set; fewer when there are fewer. Queries
+        without a match in the gallery are never chosen.
+    """
+    metrics = rank_metrics(
+        result.distance,
+        result.query.identity,
+        result.gallery.identity,
+        result.query.camera,
+        result.gallery.camera,
+        protocol=protocol)
+    right = np.flatnonzero(metrics.first_match_rank == 1)
+    wrong = np.flatnonzero(metrics.first_match_rank > 1)
+    num_wrong = min(len(wrong), max(num // 2, num - len(right)))
+    return np.concatenate(
+        [_spread(right, min(len(right), num - num_wrong)), _spread(wrong, num_wrong)])
+
+
+def save_picture(picture: Image.Image, path: Union[str, Path]) -> Path:
+    """Save a picture, making its folder; return the absolute path."""
+    path = Path(path).resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
+    return path
+
+
+def _ranked(result: RetrievalResult, query: int, k: int, protocol: str) -> np.ndarray:
+    """Return the ``k`` nearest gallery rows that count for a query."""
+    order = result.distance[query].argsort(stable=True).cpu().numpy()
+    seen = seen_gallery(
+        result.query.identity[query],
+        result.query.camera[query],
+        result.gallery.identity,
+        result.gallery.camera,
+        protocol=protocol)
+    return order[seen[order]][:k]
+
+
+def _spread(rows: np.ndarray, num: int) -> np.ndarray:
+    """Pick ``num`` entries at equal steps."""
+    return rows[np.linspace(0, len(rows) - 1, num).round().astype(int)] if num else rows[:0]
+
+
+def _caption(images: ImageSet, row: int) -> str:
+    """Say who and where, in few letters."""
+    camera = int(images.camera[row])
+    return f'id {int(images.identity[row])}' + (f' c{camera}' if camera else '')
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Return Pillow's own scalable font."""
+    return ImageFont.load_default(size=size)
+
+
+def _paste(canvas: Image.Image, draw: ImageDraw.ImageDraw, position: Tuple[int, int],
+           path: str, size: Tuple[int, int], colour: str, caption: Optional[str]) -> None:
+    """Put one framed, captioned image on the canvas."""
+    x, y = position
+    height, width = size
+    draw.rectangle((x, y, x + width + 7, y + height + 7), fill=colour)
+    with Image.open(path) as image:
+        canvas.paste(image.convert('RGB').resize((width, height), Image.BILINEAR), (x + 4, y + 4))
+    draw.text((x, y + height + 9), caption, fill=_FAINT, font=_font(11))
+
+
+def _legend(draw: ImageDraw.ImageDraw, position: Tuple[int, int]) -> None:
+    """Explain the colours of the frames."""
+    x, y = position
+    for colour, meaning in ((QUERY, 'query'), (RIGHT, 'right person'), (WRONG, 'wrong person')):
+        draw.rectangle((x, y, x + 14, y + 14), fill=colour)
+        draw.text((x + 20, y), meaning, fill=_INK, font=_font(12))
+        x += 34 + int(_font(12).getlength(meaning))
+    draw.text((x, y), 'under each image: identity, camera, distance', fill=_FAINT, font=_font(12))

@@ -1,0 +1,17 @@
+"""Descriptors of people seen in two modalities, small enough for naive references."""
+
+import numpy as np
+
+
+def people(seed, num_ids=8, visible=5, infrared=3, dim=16, gap=0.6, noise=0.5, unit=True):
+    """Return features (N, dim), modality and identity, visible rows first."""
+    rng = np.random.default_rng(seed)
+    identity = np.concatenate([np.repeat(np.arange(num_ids), n) for n in (visible, infrared)])
+    modality = np.repeat([0, 1], [num_ids * visible, num_ids * infrared])
+    features = (rng.standard_normal((num_ids, dim))[identity] +
+                gap * rng.standard_normal((2, dim))[modality] +
+                noise * rng.standard_normal((len(identity), dim)))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    if not unit:
+        features *= rng.uniform(0.9, 1, (len(identity), 1))
+    return features.astype(np.float32), modality, identity

@@ -1,0 +1,88 @@
+"""Prototypes of clusters against reference results and a loop."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.features import people
+
+from mmvireid.clustering import cluster_centroids, modality_prototypes
+
+
+def naive_prototypes(features, labels, modality):
+    """One prototype after another, in the order of the definition."""
+    means, clusters, kinds, assignment = [], [], [], np.full(len(labels), -1)
+    for cluster in sorted(set(labels[labels >= 0].tolist())):
+        for kind in (0, 1):
+            rows = [i for i in range(len(labels))
+                    if labels[i] == cluster and modality[i] == kind]
+            if rows:
+                assignment[rows] = len(means)
+                means.append(features[rows].astype(np.float64).mean(0))
+                clusters.append(cluster)
+                kinds.append(kind)
+    return np.array(means), np.array(clusters), np.array(kinds), assignment
+
+
+def random_labels(seed, num, num_clusters=9):
+    """Clusters 0 to K - 1 without gaps, some outliers, some of one modality."""
+    labels = np.random.default_rng(seed).integers(-2, num_clusters, num).clip(min=-1)
+    present = labels >= 0
+    labels[present] = np.unique(labels[present], return_inverse=True)[1]
+    return labels
+
+
+@pytest.mark.parametrize('eps', [40, 60])
+def test_reference_results(golden_dir, eps):
+    if golden_dir is None:
+        features, modality, _ = people(eps, unit=False)
+        labels = random_labels(eps, len(features))
+        mean, clusters, _, assignment = naive_prototypes(features, labels, modality)
+        whole = np.array([features[labels == c].mean(0) for c in range(labels.max() + 1)])
+    else:
+        data = np.load(golden_dir / 'bmil_proxies.npz')
+        features, modality, labels = data['feat'], data['mod'], data[f'labels_eps{eps}']
+        mean, clusters = data[f'proxy_mean_eps{eps}'], data[f'proxy_label_eps{eps}']
+        assignment, whole = data[f'img_proxy_eps{eps}'], data[f'cluster_mean_eps{eps}']
+        memory = data[f'proxy_memory_eps{eps}']
+    result = modality_prototypes(features, labels, modality)
+    np.testing.assert_allclose(result.centroids, mean, rtol=0, atol=5e-6)
+    np.testing.assert_array_equal(result.groups, clusters)
+    np.testing.assert_array_equal(result.assignment, assignment)
+    np.testing.assert_allclose(cluster_centroids(features, labels), whole, rtol=0, atol=5e-6)
+    if golden_dir is not None:
+        unit = torch.nn.functional.normalize(result.centroids, dim=1)
+        np.testing.assert_allclose(torch.cat([unit, unit]), memory, rtol=0, atol=5e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_agrees_with_loop_in_any_order_of_images(seed):
+    features, modality, _ = people(seed)
+    order = np.random.default_rng(seed).permutation(len(features))
+    features, modality = features[order], modality[order]
+    labels = random_labels(seed, len(features))
+    mean, clusters, kinds, assignment = naive_prototypes(features, labels, modality)
+    result = modality_prototypes(
+        torch.from_numpy(features), torch.from_numpy(labels), torch.from_numpy(modality))
+    np.testing.assert_allclose(result.centroids, mean, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(result.groups, clusters)
+    np.testing.assert_array_equal(result.modality, kinds)
+    np.testing.assert_array_equal(result.assignment, assignment)
+
+
+def test_only_outliers_make_no_prototypes():
+    result = modality_prototypes(np.ones((3, 4), np.float32), [-1, -1, -1], [0, 0, 1])
+    assert result.centroids.shape == (0, 4)
+    assert len(result.groups) == 0
+    np.testing.assert_array_equal(result.assignment, [-1, -1, -1])
+
+
+def test_rejects_bad_input():
+    with pytest.raises(ValueError, match='cluster 1 of 3 has no image'):
+        cluster_centroids(np.ones((2, 4)), [0, 2])
+    with pytest.raises(ValueError, match='labels of shape'):
+        cluster_centroids(np.ones((2, 4)), [0])
+    with pytest.raises(ValueError, match='2 features, 1 labels and 2 modalities'):
+        modality_prototypes(np.ones((2, 4)), [0], [0, 1])

@@ -1,0 +1,250 @@
+"""Every config loads, and everything it names can be built without a dataset."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from PIL import Image
+
+from mmvireid.compat import write_atomically
+from mmvireid.evaluation import CrossModalityMetric
+from mmvireid.registry import (
+    DATA_SAMPLERS,
+    HOOKS,
+    METRICS,
+    MODELS,
+    PARAM_SCHEDULERS,
+    TRANSFORMS,
+)
+from mmvireid.structures import Modality
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(
+    str(path.relative_to(ROOT)) for path in ROOT.glob('configs/*/*.py')
+    if path.parent.name != '_base_')
+METAFILES = sorted(ROOT.glob('configs/*/metafile.yml'))
+
+
+@pytest.fixture(scope='module', params=CONFIGS)
+def cfg(request):
+    cfg = Config.fromfile(ROOT / request.param)
+    # Weights from the network are tested elsewhere.
+    cfg.model.backbone.init_cfg = None
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def model(cfg):
+    return MODELS.build(cfg.model)
+
+
+class Annotations:
+    """What a sampler asks of a dataset: eight images of each modality a person."""
+
+    def __init__(self, num_ids):
+        self.labels = np.repeat(np.arange(num_ids), 16)
+        self.modalities = np.tile(np.repeat([0, 1], 8), num_ids)
+
+    def __len__(self):
+        return len(self.labels)
+
+
+def test_there_are_configs_of_every_method_and_dataset():
+    for method in ('agw', 'caj', 'cift'):
+        for dataset in ('sysu', 'regdb', 'llcm'):
+            assert [c for c in CONFIGS if re.search(rf'{method}_r50_\d+e_{dataset}\.py', c)]
+
+
+def test_model_knows_as_many_people_as_the_dataset(cfg, model):
+    head = model.head
+    classifier = head.classifiers['b'] if hasattr(head, 'classifiers') else head.classifier
+    assert classifier.out_features == cfg.num_ids
+
+
+def test_model_takes_a_batch_of_the_sampler(cfg, model):
+    height, width = cfg.image_size
+    sampler = cfg.train_dataloader.sampler
+    half = (sampler.num_ids * sampler.num_visible, sampler.num_ids * sampler.num_infrared)
+    assert cfg.train_dataloader.batch_size == sum(half)
+    modality = torch.repeat_interleave(torch.arange(2), torch.tensor(half))
+    ids = torch.cat([torch.arange(sampler.num_ids).repeat_interleave(n // sampler.num_ids)
+                     for n in half])
+    with torch.no_grad():
+        # Quarter the sides: what is tried here does not depend on them.
+        images = torch.rand(2, 3, height // 4, width // 4)
+        width_of_feature = model.extract_feat(images, torch.tensor([0, 1])).shape[1]
+    pooled = torch.rand(sum(half), width_of_feature) / 10
+    losses = model.head.loss(pooled, ids, modality)
+    assert all(torch.isfinite(value) for value in losses.values())
+    descriptors = model.head.predict(pooled)
+    for descriptor, _ in METRICS.build(cfg.test_evaluator).rankings.values():
+        for name in [descriptor] if isinstance(descriptor, str) else descriptor.values():
+            assert name in descriptors
+
+
+def test_learning_rates(cfg, model):
+    """A pre-trained trunk and the counterfactual parameters learn ten times slower."""
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
+    assert isinstance(optimizer, OptimWrapper)
+    rate = {
+        id(parameter): group['lr']
+        for group in optimizer.param_groups for parameter in group['params']
+    }
+    scratch = Path(cfg.filename).stem == 'cift_r18_demo'
+    slow = ('head.counterfactual.', ) if scratch else ('backbone.', 'head.counterfactual.')
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            wanted = 0.1 if name.startswith(slow) else 1.0
+            assert rate[id(parameter)] == pytest.approx(wanted * cfg.optim_wrapper.optimizer.lr)
+    for scheduler in cfg.param_scheduler:
+        PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=optimizer))
+
+
+def test_sampler(cfg):
+    sampler = DATA_SAMPLERS.build(
+        cfg.train_dataloader.sampler,
+        default_args=dict(dataset=Annotations(cfg.num_ids), seed=0))
+    assert len(sampler) % cfg.train_dataloader.batch_size == 0
+    assert len(list(sampler)) == len(sampler)
+
+
+@pytest.mark.parametrize('modality', Modality)
+def test_pipelines(cfg, modality, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a pipeline may write its cache
+    path = tmp_path / 'image.png'
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 32, 3), np.uint8)).save(path)
+    two_views = 'caj' in Path(cfg.filename).name and modality == Modality.VISIBLE
+    for dataset, views in ((cfg.train_dataloader.dataset, 1 + two_views),
+                           (cfg.val_dataloader.dataset, 1), (cfg.test_dataloader.dataset, 1)):
+        results = dict(img_path=str(path), modality=int(modality), label=3, sample_idx=0)
+        for transform in dataset.pipeline:
+            results = TRANSFORMS.build(transform)(results)
+        assert results['inputs'].shape == (views, 3, *cfg.image_size)
+        assert results['data_samples'].label == 3
+
+
+def test_one_line_changes_the_size_of_all_images(tmp_path):
+    shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
+    common = tmp_path / 'configs/_base_/pipelines/test.py'
+    text = common.read_text()
+    assert text.count('(288, 144)') == 1
+    common.write_text(text.replace('(288, 144)', '(256, 128)'))
+    for config in CONFIGS:
+        if Path(config).stem == 'cift_r18_demo':
+            continue  # its pictures have a size of their own
+        cfg = Config.fromfile(tmp_path / config)
+        for split in ('train', 'val', 'test'):
+            load = cfg[f'{split}_dataloader'].dataset.pipeline[0]
+            assert load.type == 'LoadReIDImage'
+            assert tuple(load['size']) == (256, 128)
+
+
+def test_cift_validates_without_re_ranking_and_tests_with_it():
+    configs = [config for config in CONFIGS if re.match(r'configs/cift/cift_.*r50_', config)]
+    assert configs
+    for config in configs:
+        cfg = Config.fromfile(ROOT / config)
+        validated, tested = cfg.val_evaluator.rankings, cfg.test_evaluator.rankings
+        assert set(tested) - set(validated) == {'k_reciprocal'}
+        assert all(validated[name] == tested[name] for name in validated)
+        # What LastAndBestHook follows unless told otherwise.
+        assert next(iter(validated)) == 'backbone'
+
+
+def test_metrics_and_hooks(cfg):
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        metric = METRICS.build(evaluator)
+        assert isinstance(metric, CrossModalityMetric)
+    for hook in [*cfg.default_hooks.values(), *cfg.get('custom_hooks', [])]:
+        assert isinstance(HOOKS.build(hook), Hook)
+
+
+def test_trial_keys_exist(cfg):
+    for key in cfg.trial_keys:
+        node = cfg
+        for part in key.split('.'):
+            assert part in node
+            node = node[part]
+
+
+def test_a_written_config_reads_back(cfg, tmp_path):
+    write_atomically(cfg.pretty_text.encode(), tmp_path / 'config.py')
+    assert Config.fromfile(tmp_path / 'config.py').to_dict() == cfg.to_dict()
+
+
+def models_of(metafile):
+    return yaml.safe_load(metafile.read_text())['Models']
+
+
+def test_model_index_imports_every_metafile():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    assert index['Import'] == [str(path.relative_to(ROOT)) for path in METAFILES]
+
+
+def test_metafiles_list_exactly_the_configs():
+    listed = [entry['Config'] for metafile in METAFILES for entry in models_of(metafile)]
+    assert sorted(listed) == CONFIGS
+
+
+@pytest.mark.parametrize('metafile', METAFILES, ids=lambda path: path.parent.name)
+def test_metafile(metafile):
+    content = yaml.safe_load(metafile.read_text())
+    collections = {collection['Name'] for collection in content['Collections']}
+    for collection in content['Collections']:
+        assert (ROOT / collection['README']).is_file()
+        assert collection['Paper']['Title']
+        assert collection['Paper']['URL'].startswith('https://')
+    for entry in content['Models']:
+        assert entry['In Collection'] in collections
+        assert entry['Name'] == Path(entry['Config']).stem
+        assert Path(entry['Config']).parent == metafile.parent.relative_to(ROOT)
+        cfg = Config.fromfile(ROOT / entry['Config'])
+        assert entry['Metadata'].get('Epochs', cfg.train_cfg.max_epochs) == (
+            cfg.train_cfg.max_epochs)
+        assert entry['Metadata'].get('Batch Size', cfg.train_dataloader.batch_size) == (
+            cfg.train_dataloader.batch_size)
+        metric = METRICS.build(cfg.test_evaluator)
+        for result in entry.get('Results', []):
+            assert result['Setting'] in metric.settings
+            assert result['Ranking'] in metric.rankings
+            published, ours = result['Metrics']['Published'], result['Metrics']['Ours']
+            assert set(published) in (set(), {'Rank-1', 'mAP'})
+            assert set(ours) in (set(), {'Rank-1', 'mAP'})
+            assert bool(published) == ('Source' in result)
+            assert all(0 < value < 100 for value in [*published.values(), *ours.values()])
+
+
+@pytest.mark.parametrize('metafile', METAFILES, ids=lambda path: path.parent.name)
+def test_method_page_shows_every_config_and_published_number(metafile):
+    page = (metafile.parent / 'README.md').read_text()
+    shown = {
+        tuple(float(part) for part in pair)
+        for pair in re.findall(r'(\d+\.\d+) / (\d+\.\d+)', page)
+    }
+    stated = set()
+    for entry in models_of(metafile):
+        assert f']({Path(entry["Config"]).name})' in page
+        for result in entry.get('Results', []):
+            for numbers in result['Metrics'].values():
+                stated |= {(numbers['Rank-1'], numbers['mAP'])} if numbers else set()
+    assert shown == stated
+
+
+def test_ablations_change_the_head_alone():
+    for config in ('cift_r50_120e_sysu_wo-cri', 'cift_r50_120e_sysu_wo-graph'):
+        ablation = Config.fromfile(ROOT / f'configs/cift/{config}.py')
+        full = Config.fromfile(ROOT / 'configs/cift/cift_r50_120e_sysu.py')
+        assert ablation.train_dataloader == full.train_dataloader
+        assert ablation.optim_wrapper == full.optim_wrapper
+        assert ablation.model.backbone == full.model.backbone
+    head = MODELS.build(
+        Config.fromfile(ROOT / 'configs/cift/cift_r50_120e_sysu_wo-cri.py').model.head)
+    assert head.counterfactual is None
+    assert head.directions == ('r2i', 'i2r')

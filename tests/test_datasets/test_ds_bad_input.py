@@ -1,0 +1,207 @@
+"""Each fault of a dataset gets one sentence that says what to do."""
+
+import shutil
+
+import pytest
+from ds_layouts import llcm_layout, regdb_layout, sysu_layout, write_image
+from PIL import Image
+
+from mmvireid.datasets import (
+    LLCM,
+    SYSUMM01,
+    DatasetError,
+    ListFileDataset,
+    LoadReIDImage,
+    RegDB,
+    sysu_gallery,
+)
+from mmvireid.errors import MMVIReIDError
+
+
+def assert_one_sentence(error):
+    text = str(error.value)
+    assert isinstance(error.value, MMVIReIDError)
+    assert '\n' not in text
+    # What is wrong, then what to do about it.
+    assert any(word in text for word in (
+        'copy', 'set data_root', 'check', 'complete', 'correct', 'write', 'add', 'choose',
+        'remove', 'must', 'data_root must')), text
+
+
+@pytest.mark.parametrize('build', [
+    lambda root: SYSUMM01(root), lambda root: RegDB(root), lambda root: LLCM(root),
+    lambda root: sysu_gallery(root, trial=0),
+])
+def test_missing_folder(tmp_path, build):
+    with pytest.raises(DatasetError, match='does not exist: set data_root') as error:
+        build(str(tmp_path / 'nowhere'))
+    assert str(tmp_path / 'nowhere') in str(error.value)
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize(('split', 'name'), [('train', 'train_id.txt'),
+                                             ('trainval', 'val_id.txt'),
+                                             ('test', 'test_id.txt')])
+def test_missing_id_file(tmp_path, split, name):
+    root = sysu_layout(tmp_path / 'sysu')
+    (root / 'exp' / name).unlink()
+    with pytest.raises(DatasetError, match=f'{name}" is missing') as error:
+        SYSUMM01(root, split=split)
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize('text', ['', '1,2,three', '1;2', '-4,5'])
+def test_malformed_id_file(tmp_path, text):
+    root = sysu_layout(tmp_path / 'sysu')
+    (root / 'exp' / 'test_id.txt').write_text(text)
+    with pytest.raises(DatasetError, match='should hold identity numbers') as error:
+        SYSUMM01(root, split='test')
+    assert_one_sentence(error)
+
+
+def test_binary_id_file(tmp_path):
+    root = sysu_layout(tmp_path / 'sysu')
+    (root / 'exp' / 'test_id.txt').write_bytes(b'\xff\xfe\x00\x80')
+    with pytest.raises(DatasetError, match='is not a text file') as error:
+        SYSUMM01(root, split='test')
+    assert_one_sentence(error)
+
+
+def test_missing_camera_folder(tmp_path):
+    root = sysu_layout(tmp_path / 'sysu')
+    shutil.rmtree(root / 'cam6')
+    with pytest.raises(DatasetError, match='cam6" is missing') as error:
+        SYSUMM01(root)
+    assert_one_sentence(error)
+
+
+def test_identity_without_images(tmp_path):
+    root = sysu_layout(tmp_path / 'sysu')
+    for camera in range(1, 7):
+        shutil.rmtree(root / f'cam{camera}' / '0009')
+    with pytest.raises(DatasetError, match='identity 9 .* has no image') as error:
+        SYSUMM01(root, split='test')
+    assert_one_sentence(error)
+    root = llcm_layout(tmp_path / 'llcm')
+    (root / 'idx' / 'test_id.txt').write_text('4,6,77\n')
+    with pytest.raises(DatasetError, match='identity 77 .* has no image') as error:
+        LLCM(root, split='test')
+    assert_one_sentence(error)
+
+
+def test_dataset_without_one_modality(tmp_path):
+    root = sysu_layout(tmp_path / 'sysu')
+    for camera in (3, 6):
+        shutil.rmtree(root / f'cam{camera}')
+        (root / f'cam{camera}').mkdir()
+    with pytest.raises(DatasetError, match='has no infrared images') as error:
+        SYSUMM01(root)
+    assert_one_sentence(error)
+
+
+def test_unknown_split_and_trial(tmp_path):
+    with pytest.raises(DatasetError, match='no split "query": choose one of train, val') as error:
+        SYSUMM01(tmp_path, split='query')
+    assert_one_sentence(error)
+    with pytest.raises(DatasetError, match='trials 1 to 10, not 0'):
+        RegDB(tmp_path, trial=0)
+
+
+@pytest.mark.parametrize('path', ['../elsewhere/a.bmp', '/etc/passwd', 'Visible/../../a.bmp',
+                                  '..\\elsewhere\\a.bmp'])
+def test_index_file_that_points_outside(tmp_path, path):
+    root = regdb_layout(tmp_path / 'regdb')
+    write_image(tmp_path / 'elsewhere' / 'a.bmp')
+    write_image(tmp_path / 'a.bmp')
+    index = root / 'idx' / 'train_visible_1.txt'
+    index.write_text(index.read_text() + f'{path} 0\n')
+    with pytest.raises(DatasetError, match='line 5 of .* points outside') as error:
+        RegDB(root)
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize(('line', 'message'), [
+    ('Visible/1/male_v_00001.bmp', 'line 5 of .* should read'),
+    ('Visible/1/male_v_00001.bmp zero', 'line 5 of .* should read'),
+    ('Visible/1/male_v_00001.bmp 0', 'lists .* 2 times'),
+    ('Visible/1/male_v_00099.bmp 0', 'lists 1 images that do not exist'),
+])
+def test_malformed_index_line(tmp_path, line, message):
+    root = regdb_layout(tmp_path / 'regdb')
+    index = root / 'idx' / 'train_visible_1.txt'
+    index.write_text(index.read_text() + line + '\n')
+    with pytest.raises(DatasetError, match=message) as error:
+        RegDB(root)
+    assert_one_sentence(error)
+
+
+def test_empty_index_file(tmp_path):
+    root = regdb_layout(tmp_path / 'regdb')
+    (root / 'idx' / 'train_visible_1.txt').write_text('\n')
+    with pytest.raises(DatasetError, match='lists no image') as error:
+        RegDB(root)
+    assert_one_sentence(error)
+
+
+def test_missing_llcm_test_folder(tmp_path):
+    root = llcm_layout(tmp_path / 'llcm')
+    shutil.rmtree(root / 'test_nir')
+    with pytest.raises(DatasetError, match='test_nir" is missing') as error:
+        LLCM(root, split='test')
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('', 'names no image'),
+    ('# only a comment\n', 'names no image'),
+    ('a.jpg,1,1,visible\na.jpg,1\n', 'line 2 of .* has 2 fields instead of 4'),
+    ('a.jpg 1 1 visible extra\n', 'line 1 of .* has 5 fields instead of 4'),
+    ('a.jpg,1,1,thermal camera\n', 'line 1 of .* has the modality "thermal camera"'),
+    ('a.jpg,one,1,visible\n', 'line 1 of .* has the identity "one"'),
+    ('a.jpg,-2,1,visible\n', 'line 1 of .* has the identity "-2"'),
+    ('a.jpg,1,x,visible\n', 'line 1 of .* has the camera "x"'),
+    ('../a.jpg,1,1,visible\n', 'line 1 of .* points outside'),
+    ('b.jpg,1,1,visible\n', 'lists 1 images that do not exist'),
+    ('path,identity,kind\na.jpg,1,visible\n', 'names the columns path, identity, kind'),
+    ('a.jpg,1,1,visible\n', 'has no infrared images'),
+    ('path,identity,modality\n', 'has no images'),
+])
+def test_malformed_list_file(tmp_path, text, message):
+    write_image(tmp_path / 'data' / 'a.jpg')
+    write_image(tmp_path / 'a.jpg')
+    (tmp_path / 'data' / 'list.txt').write_text(text)
+    with pytest.raises(DatasetError, match=message) as error:
+        ListFileDataset(str(tmp_path / 'data' / 'list.txt'))
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.bmp'])
+def test_truncated_image(tmp_path, suffix):
+    path = write_image(tmp_path / f'a{suffix}', size=(60, 90))
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(DatasetError, match='cannot be decoded .* copy it again') as error:
+        LoadReIDImage()({'img_path': str(path)})
+    assert str(path) in str(error.value)
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_no_image_missing_or_empty(tmp_path, cached):
+    load = LoadReIDImage(cache_dir=str(tmp_path / 'cache') if cached else None)
+    (tmp_path / 'a.jpg').write_text('hello')
+    with pytest.raises(DatasetError, match='is not an image file') as error:
+        load({'img_path': str(tmp_path / 'a.jpg')})
+    assert_one_sentence(error)
+    (tmp_path / 'b.jpg').touch()
+    with pytest.raises(DatasetError, match='is not an image file'):
+        load({'img_path': str(tmp_path / 'b.jpg')})
+    with pytest.raises(DatasetError, match='does not exist') as error:
+        load({'img_path': str(tmp_path / 'c.jpg')})
+    assert_one_sentence(error)
+
+
+def test_decompression_bomb_is_refused(tmp_path, monkeypatch):
+    path = write_image(tmp_path / 'a.png', size=(60, 90))
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    with pytest.raises(DatasetError, match='cannot be decoded'):
+        LoadReIDImage()({'img_path': str(path)})

@@ -1,0 +1,209 @@
+"""Hooks: seeds, guards, records, checkpoints."""
+
+import json
+import logging
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import BaseLoop
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from mmvireid.engine import (
+    CheckLossHook,
+    CheckpointGuardHook,
+    EpochSeedHook,
+    LastAndBestHook,
+    seed_worker,
+)
+from mmvireid.errors import CheckpointError, TrainingDivergedError
+
+
+def draws():
+    return random.random(), np.random.rand(), torch.rand(1).item()
+
+
+def runner(**entries):
+    loader = SimpleNamespace(persistent_workers=False)
+    return SimpleNamespace(**{
+        'seed': 3, 'epoch': 0, 'iter': 0, 'train_dataloader': loader, '_test_loop': None,
+        '_load_from': None, **entries})
+
+
+def seeded(hook=None, **entries):
+    (hook or EpochSeedHook()).before_train_epoch(runner(**entries))
+    return draws()
+
+
+def test_an_epoch_has_its_own_draws_however_it_is_reached():
+    first, second = seeded(epoch=0), seeded(epoch=1)
+    assert first != second
+    draws()
+    assert seeded(epoch=1) == second
+    assert all(a != b for a, b in zip(first, seeded(epoch=0, seed=4)))
+
+
+def test_ranks_share_torch_and_differ_in_transforms(monkeypatch):
+    first = seeded()
+    monkeypatch.setattr('mmvireid.engine.hooks.epoch_seed_hook.get_rank', lambda: 1)
+    second = seeded()
+    assert first[2] == second[2]
+    assert first[0] != second[0]
+    assert first[1] != second[1]
+
+
+class Noise(Dataset):
+    """Items are random numbers, as an augmentation draws them."""
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        return np.random.rand(), random.random()
+
+
+def epoch_of_workers(epoch, rank='0'):
+    EpochSeedHook().before_train_epoch(runner(epoch=epoch))
+    loader = DataLoader(Noise(), batch_size=1, num_workers=2, worker_init_fn=seed_worker)
+    return [tuple(float(x) for x in item) for item in loader]
+
+
+def test_persistent_workers_start_anew():
+    loader = SimpleNamespace(persistent_workers=True, _iterator='running')
+    EpochSeedHook().before_train_epoch(runner(train_dataloader=loader))
+    assert loader._iterator is None
+
+
+def test_workers_draw_anew_in_each_epoch_and_repeat_with_the_seed(monkeypatch):
+    monkeypatch.setenv('RANK', '0')
+    first = epoch_of_workers(0)
+    assert len(set(first)) == 6
+    assert not set(first) & set(epoch_of_workers(1))
+    assert epoch_of_workers(0) == first
+    monkeypatch.setenv('RANK', '1')
+    assert not set(first) & set(epoch_of_workers(0))
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_a_broken_loss_is_named(value):
+    outputs = dict(loss=torch.tensor(value), loss_ce_b=torch.tensor(1.0),
+                   loss_tie_r2i=torch.tensor(value))
+    with pytest.raises(TrainingDivergedError) as error:
+        CheckLossHook().after_train_iter(runner(epoch=2, iter=41), 0, outputs=outputs)
+    message = str(error.value)
+    assert 'loss_tie_r2i became NaN or infinite in epoch 3, iteration 42' in message
+    assert 'loss_ce_b' not in message
+
+
+def test_a_finite_loss_passes():
+    CheckLossHook().after_train_iter(
+        runner(), 0, outputs=dict(loss=torch.tensor(1.0), accuracy=torch.tensor(float('nan'))))
+
+
+class Model(nn.Module):
+    """A backbone and a head of chosen widths."""
+
+    def __init__(self, width=4, classes=3):
+        super().__init__()
+        self.backbone = nn.Linear(2, width)
+        self.neck = nn.BatchNorm1d(width)
+        self.classifier = nn.Linear(width, classes)
+
+
+class Loop(BaseLoop):
+    """A test that has been started."""
+
+    def __init__(self):
+        pass
+
+    def run(self):
+        """Do nothing."""
+
+
+def guard(model, checkpoint, resume=False, test=False, trials=(None, None)):
+    metas = [dict(trial=trial) if trial else {} for trial in trials]
+    loader = SimpleNamespace(dataset=SimpleNamespace(metainfo=metas[1]))
+    CheckpointGuardHook().after_load_checkpoint(
+        runner(model=model, _resume=resume, _load_from='a.pth', _test_loop=Loop() if test else {},
+               test_dataloader=loader),
+        dict(state_dict=checkpoint.state_dict(), meta=dict(dataset_meta=metas[0])))
+
+
+def test_the_same_model_may_resume():
+    guard(Model(), Model(), resume=True)
+
+
+def test_other_identities_may_be_tested_but_not_resumed():
+    guard(Model(), Model(classes=5), test=True)
+    guard(Model(), Model(classes=5))
+    with pytest.raises(CheckpointError, match=r'2 of 9 parameters do not fit, first '
+                       r'classifier.weight \(shape \(5, 4\), the model has \(3, 4\)\)'):
+        guard(Model(), Model(classes=5), resume=True)
+
+
+def test_a_test_needs_everything_that_descriptors_come_from():
+    without_neck = Model()
+    without_neck.neck = nn.Identity()
+    guard(Model(), without_neck)
+    with pytest.raises(CheckpointError, match=r'first neck.weight \(missing\)'):
+        guard(Model(), without_neck, test=True)
+
+
+def test_the_model_of_one_split_does_not_test_another():
+    guard(Model(), Model(), test=True, trials=(2, 2))
+    guard(Model(), Model(), test=True, trials=(None, 2))
+    words = 'trained on trial 1, in which the people of trial 2'
+    with pytest.raises(CheckpointError, match=words):
+        guard(Model(), Model(), test=True, trials=(1, 2))
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_another_backbone_is_refused(resume):
+    with pytest.raises(CheckpointError, match='a.pth was made by another model'):
+        guard(Model(), Model(width=8), resume=resume)
+
+
+def test_names_of_a_wrapped_model_are_understood():
+    state = {f'module.{k}': v for k, v in Model().state_dict().items()}
+    CheckpointGuardHook().after_load_checkpoint(
+        runner(model=Model(), _resume=True, _load_from=''), dict(state_dict=state))
+
+
+def validated(hook, work_dir, epoch, value):
+    dataset = SimpleNamespace(metainfo=dict(split='test'))
+    hook.after_val_epoch(
+        runner(epoch=epoch, work_dir=work_dir, logger=logging.getLogger(),
+               val_dataloader=SimpleNamespace(dataset=dataset)),
+        {'sysu/all_single/base/mAP': value, 'sysu/all_single/base/R1': 10 - value})
+
+
+def test_last_and_best_are_kept_apart(tmp_path):
+    hook = LastAndBestHook()
+    for epoch, value in enumerate((3.0, 5.0, 4.0), start=1):
+        validated(hook, tmp_path, epoch, value)
+    record = json.loads((tmp_path / 'last_and_best.json').read_text())
+    assert record['best_selected_on'] == 'test'
+    assert record['last']['epoch'] == 3
+    assert record['best']['epoch'] == 2
+    assert record['best']['metrics']['sysu/all_single/base/R1'] == 5.0
+
+
+@pytest.mark.parametrize(('resumed_epoch', 'best'), [(3, 2), (1, 2)])
+def test_a_resumed_run_knows_what_came_before_it(tmp_path, resumed_epoch, best):
+    hook = LastAndBestHook()
+    for epoch, value in enumerate((3.0, 5.0, 4.0), start=1):
+        validated(hook, tmp_path, epoch, value)
+    resumed = LastAndBestHook()
+    resumed.before_train(runner(_resume=True, epoch=resumed_epoch, work_dir=tmp_path))
+    validated(resumed, tmp_path, resumed_epoch + 1, 4.5)
+    record = json.loads((tmp_path / 'last_and_best.json').read_text())
+    assert [entry['epoch'] for entry in record['history']] == [*range(1, resumed_epoch + 2)]
+    assert record['best']['epoch'] == best
+
+
+def test_an_unknown_metric_names_the_known_ones(tmp_path):
+    with pytest.raises(KeyError, match='follows "mINP"'):
+        validated(LastAndBestHook('mINP'), tmp_path, 1, 1.0)

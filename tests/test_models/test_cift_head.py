@@ -1,0 +1,247 @@
+"""One training step of CIFT, its switches and its descriptors."""
+
+import pytest
+import torch
+from reference.cift import DIRECTIONS
+
+from mmvireid.models import CIFTHead
+from mmvireid.models.heads.cift_head import LOSS_WEIGHTS
+
+BRANCHES = ('b', *DIRECTIONS)
+
+
+def head_of(arrays, case):
+    pool = arrays['train_pool']
+    num_classes, dim = arrays[f'train_{case}_w_b'].shape
+    head = CIFTHead(num_classes, dim, noise='slot', batch_size=len(pool),
+                    num_draws=len(arrays['train_noise_r2i']))
+    with torch.no_grad():
+        for branch in BRANCHES:
+            head.classifiers[branch].weight.copy_(
+                torch.from_numpy(arrays[f'train_{case}_w_{branch}']))
+            head.necks[branch].weight.copy_(torch.from_numpy(arrays[f'train_gamma_{branch}']))
+        if case == 'gen':
+            head.counterfactual.c.copy_(torch.from_numpy(arrays['train_gen_c']))
+            head.counterfactual.k.copy_(torch.from_numpy(arrays['train_gen_k']))
+    return head
+
+
+def random_batch(num_ids=4, per_id=2, dim=8, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    rows = 2 * num_ids * per_id
+    ids = torch.arange(num_ids).repeat_interleave(per_id).repeat(2)
+    modality = (torch.arange(rows) >= rows // 2).long()
+    return torch.rand(rows, dim, generator=generator), ids, modality
+
+
+@pytest.mark.parametrize('case', ['init', 'gen'])
+def test_training_step(cift_cases, case):
+    for arrays in cift_cases.values():
+        head = head_of(arrays, case)
+        pool = torch.from_numpy(arrays['train_pool']).requires_grad_()
+        ids = torch.from_numpy(arrays['train_label'])
+        modality = (torch.arange(len(ids)) >= len(ids) // 2).long()
+        draws = {d: torch.from_numpy(arrays[f'train_noise_{d}']) for d in DIRECTIONS}
+        losses = head.loss(pool, ids, modality, draws=draws)
+
+        names = [name for name in losses if name.startswith('loss_')]
+        assert len(names) == 9
+        for name in names:
+            kind = name[5:] if name[5:] in LOSS_WEIGHTS else name[5:-4]
+            unweighted = losses[name].item() / LOSS_WEIGHTS[kind]
+            assert unweighted == pytest.approx(
+                float(arrays[f'train_{case}_{name}']), abs=1e-5, rel=1e-6), name
+        total = sum(losses[name] for name in names)
+        assert total.item() == pytest.approx(float(arrays[f'train_{case}_total']), rel=1e-6)
+
+        total.backward()
+        grads = {'pool': pool.grad, 'c': head.counterfactual.c.grad,
+                 'k': head.counterfactual.k.grad}
+        for branch in BRANCHES:
+            grads[f'w_{branch}'] = head.classifiers[branch].weight.grad
+            grads[f'gamma_{branch}'] = head.necks[branch].weight.grad
+        for name, grad in grads.items():
+            expected = torch.from_numpy(arrays[f'train_{case}_grad_{name}'])
+            atol = max(1e-7, 1e-4 * float(expected.abs().max()))
+            torch.testing.assert_close(grad, expected, atol=atol, rtol=0, msg=lambda m, n=name:
+                                       f'gradient of {n}: {m}')
+        norm = sum(p.grad.square().sum() for p in head.parameters() if p.requires_grad).sqrt()
+        assert norm.item() == pytest.approx(
+            float(arrays[f'train_{case}_grad_norm']), rel=1e-4)
+        for neck in head.necks.values():
+            for name in ('running_mean', 'running_var'):
+                torch.testing.assert_close(
+                    getattr(neck, name), torch.from_numpy(arrays[f'train_{case}_{name}']),
+                    atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize('case', ['init', 'gen'])
+def test_logits(cift_cases, case):
+    for arrays in cift_cases.values():
+        head = head_of(arrays, case)
+        pool = torch.from_numpy(arrays['train_pool'])
+        modality = (torch.arange(len(pool)) >= len(pool) // 2).long()
+        with torch.no_grad():
+            features = head(pool)
+            logits = {'y_b': head.classifiers['b'](features['b'])}
+            for direction in DIRECTIONS:
+                result = head.direction_logits(
+                    direction, features[direction], modality,
+                    torch.from_numpy(arrays[f'train_noise_{direction}']))
+                logits[f'y_{direction}'] = result.factual
+                logits[f'ytie_{direction}'] = result.indirect_effect
+        for name, value in logits.items():
+            torch.testing.assert_close(
+                value, torch.from_numpy(arrays[f'train_{case}_{name}']), atol=5e-5, rtol=0)
+
+
+def test_without_counterfactual():
+    head = CIFTHead(4, 8, counterfactual=False)
+    losses = head.loss(*random_batch())
+    assert head.counterfactual is None
+    assert {name for name in losses if name.startswith('loss_')} == {
+        'loss_ce_b', 'loss_hcc_euc', 'loss_hcc_kl_b', 'loss_ce_r2i', 'loss_hcc_kl_r2i',
+        'loss_ce_i2r', 'loss_hcc_kl_i2r'}
+
+
+def test_base_branch_alone():
+    head = CIFTHead(4, 8, directions=())
+    losses = head.loss(*random_batch())
+    assert {name for name in losses if name.startswith('loss_')} == {
+        'loss_ce_b', 'loss_hcc_euc', 'loss_hcc_kl_b'}
+    assert set(head.predict(random_batch()[0])) == {'base'}
+
+
+def test_loss_weights():
+    torch.manual_seed(0)
+    plain = CIFTHead(4, 8, counterfactual=False)
+    changed = CIFTHead(4, 8, counterfactual=False,
+                       loss_weights={'hcc_euc': 0.1, 'hcc_kl_b': 0, 'hcc_kl': 0})
+    changed.load_state_dict(plain.state_dict())
+    before, after = plain.loss(*random_batch()), changed.loss(*random_batch())
+    assert {n for n in before if n not in after} == {
+        'loss_hcc_kl_b', 'loss_hcc_kl_r2i', 'loss_hcc_kl_i2r'}
+    torch.testing.assert_close(after['loss_hcc_euc'], 0.1 * before['loss_hcc_euc'])
+    torch.testing.assert_close(after['loss_ce_r2i'], before['loss_ce_r2i'])
+
+
+@pytest.mark.parametrize('loss_weights', [
+    {'tie': 0}, {'ce': 0}, {'hcc_kl': 0}, {'ce': 0, 'hcc_kl': 0}, {'ce': 0, 'tie': 0},
+    {'ce': 0, 'hcc_kl': 0, 'tie': 0}, {'ce_b': 0, 'hcc_kl_b': 0}, {'hcc_euc': 0},
+    {'ce_b': 0, 'hcc_kl_b': 0, 'hcc_euc': 0, 'tie': 0},
+    {kind: 0 for kind in LOSS_WEIGHTS if kind != 'hcc_euc'},
+], ids=lambda weights: ' '.join(weights))
+def test_a_loss_left_out_leaves_no_parameter_without_gradient(loss_weights):
+    """DistributedDataParallel stops at a parameter that waits for its gradient in vain."""
+    torch.manual_seed(0)
+    head = CIFTHead(4, 8, noise='slot', batch_size=16, loss_weights=loss_weights)
+    pooled, ids, modality = random_batch()
+    losses = head.loss(pooled.requires_grad_(), ids, modality)
+    for name in losses:
+        kind = name[5:] if name[5:] in LOSS_WEIGHTS else name[5:-4]
+        assert name == 'accuracy' or loss_weights.get(kind, 1), name
+    sum(loss for name, loss in losses.items() if name.startswith('loss_')).backward()
+    for name, parameter in head.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+    assert (head.counterfactual is None) == ('tie' in loss_weights)
+    assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.requires_grad)
+
+    # All necks have seen the batch, so all descriptors are there.
+    assert all(neck.num_batches_tracked == 1 for neck in head.necks.values())
+    descriptors = head.eval().predict(pooled.detach())
+    assert set(descriptors) == {'base', 'r2i', 'i2r'}
+
+
+def test_nothing_to_train():
+    zero = dict.fromkeys(LOSS_WEIGHTS, 0)
+    with pytest.raises(ValueError, match='nothing to train'):
+        CIFTHead(4, 8, noise='shared', loss_weights=zero)
+    with pytest.raises(ValueError, match='nothing to train'):
+        CIFTHead(4, 8, directions=(), loss_weights={'ce_b': 0, 'hcc_kl_b': 0, 'hcc_euc': 0})
+    head = CIFTHead(4, 8, noise='shared', loss_weights=zero,
+                    metric_loss={'type': 'mmvireid.TripletLoss'})
+    assert set(head.loss(*random_batch())) == {'loss_metric', 'accuracy'}
+
+
+def test_indirect_effect_is_exact_under_autocast():
+    """x - x* is far below x, where half precision has no digits for it."""
+    torch.manual_seed(0)
+    head = CIFTHead(4, 8, noise='slot', batch_size=16)
+    # A classifier as wide as after training, blind to the mean of the features.
+    weight = torch.randn(4, 8)
+    head.classifiers['r2i'].weight.data = weight - weight.mean(1, keepdim=True)
+    features, _, modality = random_batch()
+    features = 100 + features
+    draws = torch.randn(10, 16, 8)
+    with torch.no_grad():
+        exact = head.direction_logits('r2i', features, modality, draws).indirect_effect
+        for dtype in (torch.float32, torch.bfloat16):
+            with torch.autocast('cpu', dtype=torch.bfloat16):
+                effect = head.direction_logits(
+                    'r2i', features.to(dtype), modality, draws).indirect_effect
+            if dtype == torch.bfloat16:  # features that came in half precision
+                exact = head.direction_logits(
+                    'r2i', features.to(dtype).float(), modality, draws).indirect_effect
+            scale = exact.abs().max()
+            assert 0.01 < scale < 10
+            torch.testing.assert_close(effect.float() / scale, exact / scale, atol=0.02, rtol=0)
+
+
+def test_metric_loss_of_the_backbone():
+    head = CIFTHead(4, 8, noise='shared',
+                    metric_loss={'type': 'mmvireid.WeightedRegularizedTripletLoss'})
+    assert head.loss(*random_batch())['loss_metric'] > 0
+
+
+def test_both_directions_draw_in_order():
+    """All draws of r2i come before those of i2r, as in the reference step."""
+    torch.manual_seed(0)
+    head = CIFTHead(4, 8, noise='slot', batch_size=16, num_draws=3)
+    torch.manual_seed(5)
+    free = head.loss(*random_batch())
+    torch.manual_seed(5)
+    draws = {'r2i': torch.randn(3, 16, 8), 'i2r': torch.randn(3, 16, 8)}
+    fixed = head.loss(*random_batch(), draws=draws)
+    for name, loss in free.items():
+        torch.testing.assert_close(loss, fixed[name], rtol=0, atol=0)
+
+
+def test_predict_gives_unit_descriptors():
+    head = CIFTHead(4, 8, noise='shared').eval()
+    pooled = random_batch()[0]
+    descriptors = head.predict(pooled)
+    assert set(descriptors) == {'base', 'r2i', 'i2r'}
+    for rows in descriptors.values():
+        torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(pooled)))
+    expected = torch.nn.functional.normalize(head.necks['b'](pooled))
+    torch.testing.assert_close(descriptors['base'], expected)
+
+
+def test_autocast_trains_without_nan():
+    torch.manual_seed(0)
+    head = CIFTHead(4, 8, noise='slot', batch_size=16)
+    pooled, ids, modality = random_batch()
+    pooled.requires_grad_()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = head.loss(pooled, ids, modality)
+    total = sum(loss for name, loss in losses.items() if name.startswith('loss_'))
+    total.backward()
+    assert torch.isfinite(total)
+    assert torch.isfinite(pooled.grad).all()
+    for parameter in head.parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all()
+
+
+def test_neck_bias_is_frozen_and_graph_is_exposed():
+    head = CIFTHead(4, 8, noise='shared', tau_het=0.3, tau_hom=0.5, num_neighbors=6)
+    assert head.graph == {'tau_het': 0.3, 'tau_hom': 0.5, 'num_neighbors': 6}
+    assert head.requires_both_modalities
+    frozen = {name for name, p in head.named_parameters() if not p.requires_grad}
+    assert frozen == {f'necks.{branch}.bias' for branch in BRANCHES}
+
+
+def test_wrong_names():
+    with pytest.raises(ValueError, match='i2i'):
+        CIFTHead(4, 8, directions=('i2i', ))
+    with pytest.raises(ValueError, match='triplet'):
+        CIFTHead(4, 8, loss_weights={'triplet': 1})

@@ -1,0 +1,293 @@
+"""What people get wrong, and the one sentence that each gets.
+
+The command lines run in this process, as their ``main``; one of them also as a user
+runs it.
+"""
+
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def tool(repo_root, monkeypatch, capfd):
+    """Run a tool's main and give back its exit code and what it printed to stderr."""
+
+    def run(name, *arguments):
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(repo_root / 'tools' / name), run_name='__main__')
+        return stop.value.code, capfd.readouterr().err
+
+    return run
+
+
+def sentence(outcome):
+    code, printed = outcome
+    assert code == 1, printed
+    assert 'Traceback' not in printed, printed
+    lines = [line for line in printed.splitlines() if line.startswith('Error: ')]
+    assert len(lines) == 1, printed
+    return lines[0]
+
+
+@pytest.fixture
+def broken(tiny_config, tiny_sysu, tmp_path):
+    """Write a config that changes the tiny one, with a copy of the data to break."""
+    def make(change='', copy=False):
+        root = tiny_sysu
+        if copy:
+            root = tmp_path / 'copy'
+            shutil.copytree(tiny_sysu, root)
+        path = tmp_path / 'broken.py'
+        text = f"_base_ = ['{tiny_config}']\n"
+        for loader in ('train', 'val', 'test'):
+            text += f"{loader}_dataloader = dict(dataset=dict(data_root='{root}'))\n"
+        path.write_text(text + change)
+        return path, root
+
+    return make
+
+
+def test_missing_config(tool):
+    assert 'there is no config file "nowhere.py"' in sentence(tool('train.py', 'nowhere.py'))
+
+
+def test_missing_dataset_as_a_user_sees_it(run_tool, broken, tmp_path):
+    config, _ = broken('demo_data = None\n')
+    process = run_tool('tools/train.py', config, '--work-dir', tmp_path, '--cfg-options',
+                       f'data_root={tmp_path}/nothing', expect=1)
+    line = sentence((1, process.stderr))
+    assert f'{tmp_path}/nothing' in line
+
+
+def test_identity_without_images(tool, broken, tmp_path):
+    config, root = broken(copy=True)
+    ids = root / 'exp' / 'train_id.txt'
+    ids.write_text(ids.read_text().strip() + ',777')
+    line = sentence(tool('train.py', config, '--work-dir', tmp_path / 'run'))
+    assert 'identity 777' in line
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_truncated_jpeg(tool, broken, tmp_path, workers):
+    config, root = broken(copy=True)
+    config.write_text(config.read_text().replace(
+        'train_dataloader = dict(', f'train_dataloader = dict(num_workers={workers}, '))
+    for path in root.glob('cam*/*/*.jpg'):
+        path.write_bytes(path.read_bytes()[:300])
+    line = sentence(tool('train.py', config, '--work-dir', tmp_path / 'run'))
+    assert '.jpg" cannot be decoded' in line
+
+
+def test_queries_without_any_match(tool, broken, tmp_path):
+    """Every visible test person is another one than every infrared test person."""
+    config, root = broken(copy=True)
+    test_ids = (root / 'exp' / 'test_id.txt').read_text().strip().split(',')
+    for i, identity in enumerate(test_ids):
+        for camera in ((3, 6) if i % 2 else (1, 2, 4, 5)):
+            folder = root / f'cam{camera}' / f'{int(identity):04d}'
+            if folder.is_dir():
+                folder.rename(root / f'unused_{camera}_{identity}')
+    line = sentence(tool('test.py', config, '--work-dir', tmp_path / 'run'))
+    assert 'has a match' in line
+
+
+def test_nan_loss_keeps_the_last_good_checkpoint(tool, broken, tmp_path):
+    config, _ = broken()
+    run = tmp_path / 'run'
+    line = sentence(
+        tool('train.py', config, '--work-dir', run, '--cfg-options',
+             'optim_wrapper.optimizer.lr=1e18', 'train_cfg.max_epochs=3'))
+    assert 'became NaN or infinite in epoch' in line
+    for path in run.glob('*.pth'):
+        torch.load(path, weights_only=False)
+
+
+def test_checkpoint_of_another_architecture(tool, broken, tmp_path):
+    config, _ = broken('model = dict(backbone=dict(trunk=dict(base_channels=4)))\n')
+    other = tmp_path / 'other.pth'
+    torch.save(dict(state_dict={'backbone.trunk.conv1.weight': torch.zeros(9, 9)}), other)
+    line = sentence(tool('test.py', config, other, '--work-dir', tmp_path / 'run'))
+    assert 'was made by another model' in line
+
+
+def test_half_a_checkpoint(tool, tiny_config, tmp_path):
+    half = tmp_path / 'epoch_1.pth'
+    torch.save(dict(state_dict={'x': torch.zeros(1000)}), half)
+    half.write_bytes(half.read_bytes()[:500])
+    line = sentence(tool('test.py', tiny_config, half, '--work-dir', tmp_path / 'run'))
+    assert 'is not a complete checkpoint' in line
+
+
+def test_missing_checkpoint(tool, tiny_config, tmp_path):
+    line = sentence(tool('test.py', tiny_config, 'no.pth', '--work-dir', tmp_path / 'run'))
+    assert 'there is no checkpoint "no.pth"' in line
+
+
+def test_unwritable_work_dir(tool, tiny_config, tmp_path):
+    (tmp_path / 'file').write_text('')
+    line = sentence(tool('train.py', tiny_config, '--work-dir', tmp_path / 'file' / 'run'))
+    assert 'choose another folder with --work-dir' in line
+
+
+def test_amp_without_a_gpu(tool, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    line = sentence(tool('train.py', tiny_config, '--work-dir', tmp_path, '--amp'))
+    assert '--amp needs a GPU' in line
+
+
+def test_unknown_setting(tool, tiny_config, tmp_path):
+    line = sentence(tool('test.py', tiny_config, '--work-dir', tmp_path, '--protocol', 'outdoor'))
+    assert 'choose from all_single' in line
+
+
+def test_more_people_than_the_head_knows(tool, broken, tmp_path):
+    config, _ = broken('model = dict(head=dict(num_classes=3))\n')
+    line = sentence(tool('train.py', config, '--work-dir', tmp_path / 'run'))
+    assert 'set model.head.num_classes' in line
+
+
+def test_a_batch_that_does_not_fit_the_counterfactual_slots(tool, broken, tmp_path):
+    config, _ = broken('model = dict(head=dict(batch_size=64))\n')
+    line = sentence(tool('train.py', config, '--work-dir', tmp_path / 'run'))
+    assert "noise='slot' was built for batches of 64 rows, got 16" in line
+
+
+@pytest.mark.parametrize(('option', 'words'), [
+    ('num_ids=50', 'set model.head.num_classes'),
+    ('trial=3', 'set randomness.seed'),
+    ('rankings.cift.descriptor=base', 'the entries made from it'),
+    ('train_dataloader.sampler.num_ids=3', '= 12 images a step, but'),
+])
+def test_overrides_that_cannot_work(tool, tiny_config, tmp_path, option, words):
+    line = sentence(tool('train.py', tiny_config, '--work-dir', tmp_path, '--cfg-options', option))
+    assert words in line
+
+
+def test_results_that_cannot_be_written(tool, tiny_config, tmp_path):
+    (tmp_path / 'file').write_text('')
+    line = sentence(tool('test.py', tiny_config, '--work-dir', tmp_path, '--out',
+                         tmp_path / 'file' / 'results.json'))
+    assert 'results cannot be written to' in line
+
+
+def test_an_override_without_a_value(tool, tiny_config):
+    code, printed = tool('train.py', tiny_config, '--cfg-options', 'verbose')
+    assert code == 2
+    assert 'write KEY=VALUE, not "verbose"' in printed
+
+
+def test_batch_that_processes_cannot_share(tool, tiny_config, tmp_path):
+    line = sentence(tool('run_trials.py', tiny_config, '--work-dir', tmp_path, '--gpus', '3'))
+    assert 'the 4 identities of a step cannot be divided among 3 processes' in line
+
+
+def test_results_of_other_options_are_not_taken_for_these(tiny_config, tmp_path):
+    from mmvireid.apis import ConfigError, claim_folder, load_config
+    claim_folder(tmp_path, load_config(tiny_config), tta=False)
+    claim_folder(tmp_path, load_config(tiny_config), tta=False)
+    for cfg, tta in ((load_config(tiny_config), True),
+                     (load_config(tiny_config, {'randomness.seed': 1}), False)):
+        with pytest.raises(ConfigError, match='holds results of another config'):
+            claim_folder(tmp_path, cfg, tta=tta)
+
+
+def test_a_copied_run_resumes_from_its_own_folder(tmp_path):
+    from mmvireid.apis import find_checkpoint
+    for name in 'ab':
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'epoch_1.pth').write_text('')
+        (tmp_path / name / 'last_checkpoint').write_text(f'{tmp_path}/a/epoch_1.pth')
+    assert find_checkpoint(tmp_path / 'b') == f'{tmp_path}/b/epoch_1.pth'
+    assert find_checkpoint(tmp_path) is None
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    from mmvireid.apis import remove_unfinished
+    for name in ('epoch_1.pth', '.epoch_2.pth.x1y2'):
+        (tmp_path / name).write_text('')
+    remove_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']
+
+
+PROGRAM = """
+import importlib.metadata, sys
+real = importlib.metadata.distributions
+importlib.metadata.distributions = lambda: [
+    d for d in real() if d.metadata['Name'] != 'onedl-mmengine']
+sys.argv = ['train.py', 'config.py']
+import runpy
+runpy.run_path('tools/train.py', run_name='__main__')
+"""
+
+
+def test_missing_engine_is_one_sentence(run_tool):
+    process = run_tool('-c', PROGRAM, expect=1)
+    assert process.stderr.strip().splitlines()[-1].startswith('Error: onedl-mmengine is missing')
+    assert 'Traceback' not in process.stderr
+
+
+def test_ctrl_c_in_the_demo(repo_root, tiny_config, tmp_path):
+    config = tmp_path / 'demo.py'
+    config.write_text(f"_base_ = ['{tiny_config}']\n"
+                      'demo_data = dict(ids=900, test_ids=40, images_per_camera=8)\n'
+                      f"data_root = '{tmp_path}/data'\n"
+                      "test_dataloader = dict(dataset=dict(data_root=data_root))\n")
+    with subprocess.Popen(
+            [sys.executable, 'tools/misc/demo.py', '--config', config, '--work-dir',
+             tmp_path / 'run'], cwd=repo_root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, start_new_session=True) as process:
+        deadline = time.time() + 60
+        while not list(tmp_path.glob('data/cam*/*/*.jpg')) and time.time() < deadline:
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            output = process.communicate(timeout=60)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert process.returncode == 130, output
+    assert 'Traceback' not in output
+    assert 'Type the same command again to continue.' in output
+
+
+def test_the_demo_draws_its_data_when_it_is_missing(tiny_config, tmp_path):
+    from mmvireid.apis import load_config, write_demo_data
+    data = dict(ids=6, test_ids=2, images_per_camera=2, size=(32, 16), seed=0)
+    cfg = load_config(tiny_config, {'demo_data': data, 'data_root': f'{tmp_path}/new'})
+    write_demo_data(cfg)
+    drawn = sorted((tmp_path / 'new').glob('cam*/*/*.jpg'))
+    assert drawn
+    drawn[0].unlink()
+    write_demo_data(cfg)  # complete once, it is the reader that names what is missing now
+    assert not drawn[0].exists()
+
+    (tmp_path / 'own').mkdir()
+    write_demo_data(load_config(tiny_config, {'data_root': f'{tmp_path}/own'}))
+    assert not list((tmp_path / 'own').iterdir())
+
+
+def test_hooks_can_be_switched_off(tool, tiny_config):
+    from mmvireid.apis import load_config
+    cfg = load_config(tiny_config, {'default_hooks.last_and_best': None,
+                                    'default_hooks.logger': None})
+    assert 'last_and_best' not in cfg.default_hooks
+    assert cfg.default_hooks.logger is None
+
+
+def test_faults_of_the_program_keep_their_stack():
+    from mmvireid.apis import one_sentence_errors
+    with pytest.raises(IndexError), one_sentence_errors():
+        [][0]
+    with pytest.raises(ValueError, match='not ours'), one_sentence_errors():
+        raise ValueError('not ours')

@@ -1,0 +1,49 @@
+"""Several trials and one table."""
+
+import json
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_trials_continue_where_they_were_stopped(run_tool, tiny_config, tmp_path):
+    command = ['tools/run_trials.py', tiny_config, '--work-dir', tmp_path]
+    options = ['--cfg-options', 'train_cfg.max_epochs=1', 'test_evaluator.num_trials=1']
+    run_tool(*command, '--trials', '1', *options)
+    first = (tmp_path / 'trial_1' / 'epoch_1.pth').stat().st_mtime_ns
+    process = run_tool(*command, '--trials', '1-2', '--markdown', *options)
+
+    assert (tmp_path / 'trial_1' / 'epoch_1.pth').stat().st_mtime_ns == first
+    assert 'trial 1: training' not in process.stdout
+    assert 'trial 2: training' in process.stdout
+    assert '| backbone' in process.stdout
+    means = []
+    for trial in (1, 2):
+        results = json.loads((tmp_path / f'trial_{trial}' / 'results.json').read_text())
+        means.append({e['ranking']: e['summary']['mAP'] for e in results})
+    summary = json.loads((tmp_path / 'summary.json').read_text())
+    assert summary['trials'] == [1, 2]
+    row = summary['summary']['sysu all_single']['cift']
+    assert row['mAP'] == pytest.approx((means[0]['cift'] + means[1]['cift']) / 2)
+    # Each trial has its own seed, so its own network.
+    assert means[0] != means[1]
+
+
+def test_trials_are_written_as_ranges(run_tool, tiny_config):
+    process = run_tool('tools/run_trials.py', tiny_config, '--trials', 'one', expect=2)
+    assert 'trials are written 1-10 or 1,3,5, not "one"' in process.stderr
+
+
+@pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
+def test_scripts_are_valid_shell(repo_root, script):
+    subprocess.run(['bash', '-n', repo_root / 'tools' / f'{script}.sh'], check=True)
+
+
+def test_learning_rate_follows_the_images_of_a_step(run_tool, tiny_config, tmp_path):
+    """16 images a step instead of 64: a quarter of the learning rate."""
+    process = run_tool('tools/train.py', tiny_config, '--work-dir', tmp_path, '--auto-scale-lr',
+                       '--no-validate', '--cfg-options', 'train_cfg.max_epochs=1',
+                       'train_dataloader.sampler.num_steps=1')
+    assert 'Scaling the original LR by 0.25' in process.stdout + process.stderr

@@ -1,0 +1,162 @@
+"""Training and testing as a user does."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def trained(run_tool, tiny_config, tmp_path_factory):
+    """Two epochs in one go."""
+    work_dir = tmp_path_factory.mktemp('runs') / 'unbroken'
+    process = run_tool('tools/train.py', tiny_config, '--work-dir', work_dir)
+    return work_dir, process
+
+
+def state(path):
+    return torch.load(path, map_location='cpu', weights_only=False)
+
+
+def assert_equal(first, second, atol=0.0):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=0, atol=atol, msg=name)
+
+
+def losses(work_dir):
+    """Read what the log says of each training iteration."""
+    log = next(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
+    return [row for row in map(json.loads, log) if 'loss' in row]
+
+
+def test_training_reports_and_saves(trained):
+    work_dir, process = trained
+    assert (work_dir / 'epoch_2.pth').is_file()
+    output = process.stdout + process.stderr
+    assert 'chosen on test data' in output
+    assert 'eta:' in output
+    assert 'mmcv-lite' not in output
+    record = json.loads((work_dir / 'last_and_best.json').read_text())
+    assert record['last']['epoch'] == 2
+    assert not [path for path in work_dir.iterdir() if path.name.startswith('.')]
+
+
+def test_resumed_equals_unbroken(trained, run_tool, tiny_config, tmp_path):
+    run_tool('tools/train.py', tiny_config, '--work-dir', tmp_path, '--cfg-options',
+             'train_cfg.max_epochs=1')
+    process = run_tool('tools/train.py', tiny_config, '--work-dir', tmp_path, '--resume')
+    assert 'resumed epoch: 1' in process.stdout + process.stderr
+    unbroken, resumed = state(trained[0] / 'epoch_2.pth'), state(tmp_path / 'epoch_2.pth')
+    assert_equal(unbroken['state_dict'], resumed['state_dict'])
+    momenta = [
+        {f'{i}': slot['momentum_buffer'] for i, slot in c['optimizer']['state'].items()}
+        for c in (unbroken, resumed)
+    ]
+    assert_equal(*momenta)
+    records = [(path / 'last_and_best.json').read_text() for path in (trained[0], tmp_path)]
+    assert records[0] == records[1]
+
+
+def test_resumed_equals_unbroken_with_persistent_workers(run_tool, tiny_config, tmp_path):
+    options = ['--no-validate', '--cfg-options', 'train_dataloader.num_workers=2',
+               'train_dataloader.persistent_workers=True', 'train_dataloader.sampler.num_steps=2']
+    run_tool('tools/train.py', tiny_config, '--work-dir', tmp_path / 'a', *options)
+    run_tool('tools/train.py', tiny_config, '--work-dir', tmp_path / 'b', *options,
+             'train_cfg.max_epochs=1')
+    run_tool('tools/train.py', tiny_config, '--work-dir', tmp_path / 'b', '--resume', *options)
+    assert_equal(*(state(tmp_path / name / 'epoch_2.pth')['state_dict'] for name in 'ab'))
+
+
+def test_test_gives_numbers_and_a_picture(trained, run_tool, tiny_config, tmp_path):
+    out = tmp_path / 'results.json'
+    process = run_tool(
+        'tools/test.py', tiny_config, trained[0] / 'epoch_2.pth', '--work-dir', tmp_path / 'wd',
+        '--out', out, '--show-dir', tmp_path / 'pictures', '--tta', '--protocol', 'all_single',
+        'indoor_multi')
+    document = json.loads(out.read_text())
+    assert {(e['setting'], e['ranking']) for e in document} == {
+        (s, r) for s in ('all_single', 'indoor_multi')
+        for r in ('backbone', 'k_reciprocal', 'cift')}
+    for entry in document:
+        assert len(entry['trials']) == 2
+        assert 0 <= entry['summary']['mINP'] <= entry['summary']['mAP'] <= 100
+    path = re.search(r'ranking lists: (\S+\.png)', process.stdout + process.stderr)[1]
+    with Image.open(path) as picture:
+        assert picture.width > 500
+
+
+def test_two_processes_train_as_one(run_tool, tiny_config, tmp_path):
+    """Same images, same weights after two steps: the losses see the whole batch.
+
+    BatchNorm of the trunk is frozen, since its statistics are those of a process, and
+    nothing random happens to an image, since each process draws for its own.
+    """
+    config = tmp_path / 'plain.py'
+    config.write_text(f"""
+_base_ = ['{tiny_config}']
+train_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='LoadReIDImage', size=(48, 24)), dict(type='PackReIDInputs')]))
+model = dict(backbone=dict(trunk=dict(norm_eval=True)))
+""")
+    options = ['--no-validate', '--cfg-options', 'train_cfg.max_epochs=1',
+               'train_dataloader.sampler.num_steps=2']
+    run_tool('tools/train.py', config, '--work-dir', tmp_path / 'one', *options)
+    script = 'tools/dist_train.sh'
+    process = subprocess.run(
+        ['bash', script, config, '2', '--work-dir', tmp_path / 'two', *options,
+         'train_dataloader.batch_size=8', 'train_dataloader.sampler.num_ids=2'],
+        env={**os.environ, 'PORT': '29611',
+             'PATH': f'{sys.prefix}/bin:{os.environ["PATH"]}'},
+        capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stdout[-3000:] + process.stderr[-3000:]
+    one, two = (state(tmp_path / name / 'epoch_1.pth')['state_dict'] for name in ('one', 'two'))
+    assert_equal(one, two, atol=2e-5)
+    assert losses(tmp_path / 'one')[-1]['loss'] == pytest.approx(
+        losses(tmp_path / 'two')[-1]['loss'], rel=1e-4)
+
+
+def test_a_test_on_two_processes_gives_the_same_numbers(trained, run_tool, tiny_config, tmp_path):
+    checkpoint = trained[0] / 'epoch_2.pth'
+    run_tool('tools/test.py', tiny_config, checkpoint, '--work-dir', tmp_path / 'a', '--out',
+             tmp_path / 'one.json')
+    run_tool('tools/test.py', tiny_config, checkpoint, '--work-dir', tmp_path / 'b', '--out',
+             tmp_path / 'two.json', '--launcher', 'pytorch',
+             launcher=('-m', 'torch.distributed.run', '--nproc_per_node=2',
+                       '--master_port=29612'))
+    one, two = (json.loads((tmp_path / f'{name}.json').read_text()) for name in ('one', 'two'))
+    for first, second in zip(one, two, strict=True):
+        assert first['summary'] == pytest.approx(second['summary'], abs=1e-3)
+
+
+def test_ctrl_c_leaves_a_run_that_resumes(tiny_config, run_tool, tmp_path):
+    command = [sys.executable, 'tools/train.py', str(tiny_config), '--work-dir', str(tmp_path)]
+    with subprocess.Popen(
+            [*command, '--cfg-options', 'train_cfg.max_epochs=200'], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True) as process:
+        deadline = time.time() + 120
+        while not (tmp_path / 'last_checkpoint').is_file() and time.time() < deadline:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        try:
+            output = process.communicate(timeout=60)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert process.returncode == 130, output[-2000:]
+    assert 'Interrupted. Continue with the same command and --resume.' in output
+    newest = max(tmp_path.glob('epoch_*.pth'), key=lambda p: int(p.stem[6:]))
+    epoch = int(newest.stem[6:])
+    resumed = run_tool(*command[1:], '--resume', '--cfg-options',
+                       f'train_cfg.max_epochs={epoch + 1}')
+    assert f'resumed epoch: {epoch}' in resumed.stdout + resumed.stderr
+    assert (tmp_path / f'epoch_{epoch + 1}.pth').is_file()

@@ -1,0 +1,171 @@
+#!/usr/bin/env python
+"""Train and test a config several times; print one table with mean and std.
+
+RegDB has ten splits and one model for each; on SYSU-MM01 and LLCM a trial is a seed.
+Which keys of the config get the number of the trial stands in its ``trial_keys``.
+Started again with the same arguments, it continues where it was stopped.
+
+Examples:
+    python tools/run_trials.py configs/cift/cift_r50_120e_regdb.py --trials 1-10
+    python tools/run_trials.py configs/cift/cift_r50_120e_sysu.py --trials 0,1,2 --gpus 2
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from mmvireid.apis import (
+    ConfigError,
+    add_common_arguments,
+    check_work_dir,
+    claim_folder,
+    final_checkpoint,
+    find_checkpoint,
+    key_value,
+    load_config,
+    one_sentence_errors,
+    run_command,
+)
+from mmvireid.evaluation import format_table, summarize
+
+TOOLS = Path(__file__).resolve().parent
+
+
+def parse_trials(text: str) -> list[int]:
+    """Read ``1-10`` or ``1,3,5-7``."""
+    trials: list[int] = []
+    for part in text.split(','):
+        match = re.fullmatch(r'(\d+)(?:-(\d+))?', part.strip())
+        if not match:
+            raise argparse.ArgumentTypeError(f'trials are written 1-10 or 1,3,5, not "{text}"')
+        first, last = int(match[1]), int(match[2] or match[1])
+        trials += range(first, last + 1)
+    return trials
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--trials', type=parse_trials, default=parse_trials('1-10'))
+    parser.add_argument('--work-dir', help='folder; one subfolder a trial')
+    parser.add_argument(
+        '--gpus',
+        type=int,
+        default=1,
+        help="processes per training, among which the recipe's batch is divided")
+    parser.add_argument('--amp', action='store_true', help='train with mixed precision')
+    parser.add_argument('--tta', action='store_true', help='test with flip averaging')
+    parser.add_argument('--markdown', action='store_true', help='print a Markdown table')
+    parser.add_argument(
+        '--cfg-options', nargs='+', type=key_value, default=[], metavar='KEY=VALUE')
+    return parser.parse_args()
+
+
+def launch(tool: str, gpus: int, arguments: list) -> None:
+    """Run a tool, on several processes if asked; stop with its exit code if it fails."""
+    command = [sys.executable]
+    if gpus > 1:
+        command += ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={gpus}']
+    command += [TOOLS / tool, *arguments]
+    if gpus > 1:
+        command += ['--launcher', 'pytorch']
+    run_command(command)
+
+
+def divide_batch(cfg, gpus: int) -> list[str]:
+    """Give the overrides that keep the recipe's batch on several processes."""
+    loader = cfg.train_dataloader
+    if gpus == 1:
+        return []
+    if loader.sampler.num_ids % gpus:
+        raise ConfigError(
+            f'the {loader.sampler.num_ids} identities of a step cannot be divided among {gpus} '
+            'processes: choose another --gpus, or change train_dataloader.sampler.num_ids and '
+            'train_dataloader.batch_size with --cfg-options.')
+    return [f'train_dataloader.batch_size={loader.batch_size // gpus}',
+            f'train_dataloader.sampler.num_ids={loader.sampler.num_ids // gpus}']
+
+
+def run_trial(args: argparse.Namespace, trial: int, cfg, folder: Path) -> list:
+    """Train and test one trial unless its results exist; return them."""
+    results = folder / 'results.json'
+    claim_folder(folder, cfg, tta=args.tta, amp=args.amp)
+    options = ['--cfg-options', *args.cfg_options, *(f'{key}={trial}' for key in cfg.trial_keys)]
+    if not results.is_file():
+        checkpoint = find_checkpoint(folder)
+        if checkpoint is None or Path(checkpoint).name != final_checkpoint(cfg):
+            print(f'\n=== trial {trial}: training in {folder}', flush=True)
+            extra = ['--resume'] + (['--amp'] if args.amp else [])
+            launch('train.py', args.gpus, [
+                args.config, '--work-dir', folder, *extra, *options,
+                *divide_batch(cfg, args.gpus)
+            ])
+            checkpoint = find_checkpoint(folder)
+        print(f'\n=== trial {trial}: testing {checkpoint}', flush=True)
+        extra = ['--tta'] if args.tta else []
+        launch('test.py', args.gpus, [
+            args.config, checkpoint, '--work-dir', folder / 'test', '--out', results, *extra,
+            *options
+        ])
+    return json.loads(results.read_text())
+
+
+def read_config(args: argparse.Namespace):
+    """Read the config with its overrides and check that it says what a trial is."""
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    words = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    cfg = load_config(args.config, parser.parse_args(words).cfg_options)
+    if not cfg.get('trial_keys'):
+        raise ConfigError(
+            f'{args.config} does not say what a trial is: add trial_keys, for example '
+            'trial_keys = ["randomness.seed"].')
+    return cfg
+
+
+def main() -> None:
+    """Run all trials and print the table."""
+    args = parse_args()
+    with one_sentence_errors('Start the same command again to continue.'):
+        cfg = read_config(args)
+        work_dir = Path(args.work_dir or Path('work_dirs') / f'{Path(args.config).stem}_trials')
+        check_work_dir(work_dir)
+        divide_batch(cfg, args.gpus)
+        trials = {
+            trial: run_trial(args, trial, cfg, work_dir / f'trial_{trial}')
+            for trial in args.trials
+        }
+        report(trials, work_dir, args.markdown)
+
+
+def report(trials: dict[int, list], work_dir: Path, markdown: bool) -> None:
+    """Print and save mean and std over the trained models.
+
+    Each model counts once, with its own mean over random galleries.
+    """
+    tables: dict[str, dict] = {}
+    for results in trials.values():
+        for entry in results:
+            means = {k: v for k, v in entry['summary'].items() if not k.endswith('_std')}
+            rows = tables.setdefault(f'{entry["dataset"]} {entry["setting"]}', {})
+            rows.setdefault(entry['ranking'], []).append(means)
+    summary = {
+        setting: {ranking: summarize(values)
+                  for ranking, values in rows.items()}
+        for setting, rows in tables.items()
+    }
+    for setting, rows in summary.items():
+        print(f'\n{setting}, mean ± std over {len(trials)} trained models '
+              f'(trials {", ".join(map(str, trials))}), %')
+        print(format_table(rows, markdown))
+    path = work_dir / 'summary.json'
+    path.write_text(json.dumps(dict(trials=list(trials), summary=summary), indent=2))
+    print(f'\nsaved: {path}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,74 @@
+#!/usr/bin/env python
+"""Test a checkpoint.
+
+Examples:
+    python tools/test.py CONFIG CHECKPOINT --out results.json
+    python tools/test.py CONFIG CHECKPOINT --protocol all_single indoor_single --tta
+"""
+
+import argparse
+from pathlib import Path
+
+from mmvireid.apis import (
+    add_common_arguments,
+    as_list,
+    check_checkpoint,
+    check_work_dir,
+    load_config,
+    one_sentence_errors,
+    run_test,
+    write_demo_data,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'checkpoint', nargs='?', help='checkpoint file; without one the untrained model is tested')
+    parser.add_argument(
+        '--tta', action='store_true', help='average each descriptor with its mirror image')
+    parser.add_argument(
+        '--protocol',
+        nargs='+',
+        metavar='SETTING',
+        help='what to report; SYSU-MM01: all_single, all_multi, indoor_single, indoor_multi; '
+        'RegDB: v2t, t2v; LLCM: v2i, i2v; a list file: v2i, i2v')
+    parser.add_argument(
+        '--show-dir', metavar='DIR', help='draw ranking lists of some queries into this folder')
+    parser.add_argument('--out', metavar='FILE.json', help='write all numbers, per trial too')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    with one_sentence_errors():
+        cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+        check_work_dir(cfg.work_dir)
+        cfg.load_from = args.checkpoint or cfg.get('load_from')
+        if cfg.load_from:
+            check_checkpoint(cfg.load_from)
+        else:
+            print('No checkpoint is given: the untrained network is tested.')
+        for folder in filter(None, (args.out and Path(args.out).parent, args.show_dir)):
+            check_work_dir(folder)
+        if args.tta:
+            cfg.model.test_cfg = {**cfg.model.get('test_cfg', {}), 'flip': True}
+        for evaluator in as_list(cfg.test_evaluator):
+            if args.protocol:
+                evaluator.settings = args.protocol
+            if args.out:
+                evaluator.out_file = args.out
+        if args.show_dir:
+            cfg.default_hooks.setdefault('ranking_list', dict(type='RankingListHook'))
+            cfg.default_hooks.ranking_list.out_dir = args.show_dir
+        write_demo_data(cfg)
+        run_test(cfg)
+
+
+if __name__ == '__main__':
+    main()
