@@ -6,7 +6,7 @@ Backbones come from mmpretrain, which a config names with its scope
 
 from .backbones import CrossModalityBackbone, PerModality
 from .data_preprocessor import ReIDDataPreprocessor
-from .heads import BNNeckHead, CIFTHead
+from .heads import BNNeckHead, CIFTHead, ClusterContrastHead
 from .losses import HeteroCenterClusterLoss, TripletLoss, WeightedRegularizedTripletLoss
 from .memories import ClusterMemory
 from .necks import (
@@ -17,11 +17,12 @@ from .necks import (
     transfer_features,
 )
 from .postprocessors import GraphTransfer
-from .reidentifiers import CrossModalityReIdentifier
+from .reidentifiers import CrossModalityReIdentifier, UnsupervisedReIdentifier
 
 __all__ = [
-    'BNNeck', 'BNNeckHead', 'CIFTHead', 'ClusterMemory', 'CounterfactualIntervention',
-    'CrossModalityBackbone', 'CrossModalityReIdentifier', 'GeneralizedMeanPooling',
-    'GraphTransfer', 'HeteroCenterClusterLoss', 'PerModality', 'ReIDDataPreprocessor',
-    'TripletLoss', 'WeightedRegularizedTripletLoss', 'transfer_affinity', 'transfer_features'
+    'BNNeck', 'BNNeckHead', 'CIFTHead', 'ClusterContrastHead', 'ClusterMemory',
+    'CounterfactualIntervention', 'CrossModalityBackbone', 'CrossModalityReIdentifier',
+    'GeneralizedMeanPooling', 'GraphTransfer', 'HeteroCenterClusterLoss', 'PerModality',
+    'ReIDDataPreprocessor', 'TripletLoss', 'UnsupervisedReIdentifier',
+    'WeightedRegularizedTripletLoss', 'transfer_affinity', 'transfer_features'
 ]

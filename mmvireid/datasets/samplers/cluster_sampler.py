@@ -1,6 +1,6 @@
 """Pseudo identities, a fixed number of steps per epoch."""
 
-from typing import Dict, Iterator, List, Optional, Sized
+from typing import Dict, Iterator, List, Optional, Sequence, Sized, Tuple
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -21,6 +21,11 @@ class ClusterSampler(Sampler):
     steps and the clusters of a modality are gone through in a random order, then in
     another one, as often as needed.
 
+    There may be several ways of labelling, called branches, whose batches take turns:
+    with the turns ``('intra', 'cross')`` batches 0, 2, 4, ... are drawn from the clusters
+    of the first and the others from those of the second, and an epoch has twice as many
+    batches.
+
     Of each cluster an image is drawn, then ``num_instances - 1`` images of its other
     cameras, or of all others when the cluster knows one camera only or
     ``camera_aware`` is off; without replacement if there are enough, otherwise with.
@@ -36,7 +41,7 @@ class ClusterSampler(Sampler):
         num_visible_clusters: visible clusters per step and rank; 0 for none.
         num_infrared_clusters: infrared clusters per step and rank; 0 for none.
         num_instances: images per cluster.
-        num_steps: steps of an epoch.
+        num_steps: steps of an epoch, each with one batch per turn.
         camera_aware: whether to prefer images of other cameras.
         seed: the runner's seed; None draws one that all ranks share.
     """
@@ -63,15 +68,30 @@ class ClusterSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
-        self.labels: Optional[np.ndarray] = None
+        self.turns: Tuple[str, ...] = ('', )
+        self.labels: Dict[str, np.ndarray] = {}
 
-    def set_labels(self, labels: np.ndarray) -> None:
+    def set_turns(self, turns: Sequence[str]) -> None:
+        """Set from which branches the batches are drawn in turn.
+
+        Args:
+            turns: names of branches; a branch may have several turns.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if not turns:
+            raise ValueError('the batches of an epoch need at least one branch')
+        self.turns = tuple(turns)
+
+    def set_labels(self, labels: np.ndarray, branch: str = '') -> None:
         """Set the pseudo labels of the epochs to come.
 
         Args:
             labels: shape ``(N,)`` int, the cluster of each image of the dataset, -1
                 for images that are not to be used. Visible and infrared clusters may
                 carry the same numbers; they are told apart by the modality.
+            branch: the branch whose labels they are.
 
         Raises:
             ValueError: if there is not one label per image.
@@ -81,7 +101,7 @@ class ClusterSampler(Sampler):
             raise ValueError(
                 f'{len(self.dataset)} images need as many pseudo labels, got an array of shape '
                 f'{labels.shape}')
-        self.labels = labels.copy()
+        self.labels[branch] = labels.copy()
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch that, with the seed, decides what is drawn.
@@ -93,26 +113,34 @@ class ClusterSampler(Sampler):
 
     def __len__(self) -> int:
         """Number of images of this rank in an epoch."""
-        return self.num_steps * self.num_instances * sum(self.num_clusters.values())
+        return (self.num_steps * len(self.turns) * self.num_instances
+                * sum(self.num_clusters.values()))
 
     def __iter__(self) -> Iterator[int]:
         """Yield the image indices of this rank."""
-        if self.labels is None:
+        missing = [name for name in self.turns if name not in self.labels]
+        if missing:
             raise RuntimeError(
                 'ClusterSampler has no pseudo labels: a hook must call set_labels before the '
                 'first epoch')
-        streams = [
-            self._modality_steps(modality, number)
-            for modality, number in self.num_clusters.items() if number
-        ]
+        streams = {
+            name: [
+                self._modality_steps(name, modality, number)
+                for modality, number in self.num_clusters.items() if number
+            ]
+            for name in self.turns
+        }
         for _ in range(self.num_steps):
-            for stream in streams:
-                yield from next(stream)
+            for name in self.turns:
+                for stream in streams[name]:
+                    yield from next(stream)
 
-    def _modality_steps(self, modality: Modality, number: int) -> Iterator[List[int]]:
+    def _modality_steps(self, branch: str, modality: Modality,
+                        number: int) -> Iterator[List[int]]:
         """Yield this rank's images of one modality, step after step, without end."""
-        rng = np.random.default_rng([self.seed, self.epoch, int(modality)])
-        clusters = self._members(modality)
+        key = [self.seed, self.epoch, int(modality), *branch.encode()]
+        rng = np.random.default_rng(key)
+        clusters = self._members(self.labels[branch], modality)
         if not clusters:
             raise DatasetError(
                 f'the clustering found no {modality.name.lower()} cluster: check its eps and '
@@ -133,12 +161,11 @@ class ClusterSampler(Sampler):
             share = drawn[self.rank * number:(self.rank + 1) * number]
             yield np.concatenate(share).tolist()
 
-    def _members(self, modality: Modality) -> Dict[int, np.ndarray]:
+    def _members(self, labels: np.ndarray, modality: Modality) -> Dict[int, np.ndarray]:
         """List the images of each cluster of a modality."""
-        rows = np.flatnonzero((np.asarray(self.dataset.modalities) == modality)
-                              & (self.labels >= 0))
-        rows = rows[np.argsort(self.labels[rows], kind='stable')]
-        names, starts = np.unique(self.labels[rows], return_index=True)
+        rows = np.flatnonzero((np.asarray(self.dataset.modalities) == modality) & (labels >= 0))
+        rows = rows[np.argsort(labels[rows], kind='stable')]
+        names, starts = np.unique(labels[rows], return_index=True)
         return dict(zip(names.tolist(), np.split(rows, starts[1:])))
 
     def _instances(self, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Whole models."""
 
 from .cross_modality import CrossModalityReIdentifier
+from .unsupervised import UnsupervisedReIdentifier
 
-__all__ = ['CrossModalityReIdentifier']
+__all__ = ['CrossModalityReIdentifier', 'UnsupervisedReIdentifier']

@@ -122,8 +122,7 @@ class CrossModalityReIdentifier(BaseModel):
                 modality that the head needs is missing.
         """
         modality = modality_of(data_samples)
-        ids = torch.tensor([sample.label for sample in data_samples])
-        self._check_batch(ids, modality, data_samples)
+        ids = self.training_targets(data_samples, modality)
         pooled = self.extract_feat(inputs, modality)
         ids, modality = ids.to(pooled.device), modality.to(pooled.device)
         if self.gather:
@@ -155,8 +154,20 @@ class CrossModalityReIdentifier(BaseModel):
             sample.descriptors = {name: rows[i] for name, rows in descriptors.items()}
         return data_samples
 
-    def _check_batch(self, ids: Tensor, modality: Tensor,
-                     data_samples: list[ReIDDataSample]) -> None:
+    def training_targets(self, data_samples: list[ReIDDataSample], modality: Tensor) -> Tensor:
+        """Return what the head's loss gets besides features and modalities.
+
+        Args:
+            data_samples: N samples.
+            modality: shape ``(N,)``.
+
+        Returns:
+            Shape ``(N,)`` int64, the labels.
+
+        Raises:
+            ValueError: as :meth:`loss` says.
+        """
+        ids = torch.tensor([sample.label for sample in data_samples])
         if bool((ids < 0).any()):
             path = data_samples[int((ids < 0).nonzero()[0])].img_path
             raise ValueError(f'{path} has no label: train on the training split of the dataset')
@@ -172,6 +183,7 @@ class CrossModalityReIdentifier(BaseModel):
                         f'{type(self.head).__name__} transfers features between the modalities, '
                         f'but a batch of {len(modality)} images has no {m.name.lower()} one: use '
                         'a sampler that draws both for each identity')
+        return ids
 
 
 def modality_of(data_samples: list[ReIDDataSample]) -> Tensor:
