@@ -39,6 +39,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--show-dir', metavar='DIR', help='draw ranking lists of some queries into this folder')
     parser.add_argument('--out', metavar='FILE.json', help='write all numbers, per trial too')
+    parser.add_argument(
+        '--dump-queries',
+        metavar='FILE.json',
+        help='write the outcome of each query, for analysis_tools/compare_runs.py')
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -54,7 +58,9 @@ def main() -> None:
             check_checkpoint(cfg.load_from)
         else:
             print('No checkpoint is given: the untrained network is tested.')
-        for folder in filter(None, (args.out and Path(args.out).parent, args.show_dir)):
+        for folder in filter(None, (
+                args.out and Path(args.out).parent, args.show_dir,
+                args.dump_queries and Path(args.dump_queries).parent)):
             check_work_dir(folder)
         if args.tta:
             cfg.model.test_cfg = {**cfg.model.get('test_cfg', {}), 'flip': True}
@@ -63,6 +69,8 @@ def main() -> None:
                 evaluator.settings = args.protocol
             if args.out:
                 evaluator.out_file = args.out
+            if args.dump_queries:
+                evaluator.queries_file = args.dump_queries
         if args.show_dir:
             cfg.default_hooks.setdefault('ranking_list', dict(type='RankingListHook'))
             cfg.default_hooks.ranking_list.out_dir = args.show_dir

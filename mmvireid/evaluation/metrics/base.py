@@ -13,7 +13,8 @@ from mmengine.logging import MMLogger
 
 from mmvireid.compat import write_atomically
 from mmvireid.errors import EvaluationError
-from mmvireid.evaluation.functional import rank_metrics, trial_distances
+from mmvireid.evaluation.functional import RankMetrics, rank_metrics, trial_distances
+from mmvireid.evaluation.query_file import write_query_file
 from mmvireid.evaluation.report import format_table, summarize
 from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import ImageSet, Modality, RetrievalResult
@@ -58,6 +59,8 @@ class CrossModalityMetric(BaseMetric):
         ranks: which ranks of the CMC curve to report.
         max_rank: length of the CMC curve.
         out_file: JSON file for all numbers, per trial too.
+        queries_file: JSON file for the outcome of each query, for
+            ``tools/analysis_tools/compare_runs.py``.
         prefix: name of the dataset in the metric names.
 
     Raises:
@@ -75,6 +78,7 @@ class CrossModalityMetric(BaseMetric):
                  ranks: Sequence[int] = (1, 5, 10, 20),
                  max_rank: int = 20,
                  out_file: Optional[str] = None,
+                 queries_file: Optional[str] = None,
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device='cpu', prefix=prefix)
         settings = [settings] if isinstance(settings, str) else list(settings or self.SETTINGS)
@@ -92,7 +96,11 @@ class CrossModalityMetric(BaseMetric):
         self.ranks = tuple(ranks)
         self.max_rank = max(max_rank, *self.ranks)
         self.out_file = out_file
+        self.queries_file = queries_file
+        #: all images of the last evaluation, on the main process
         self.images: Optional[ImageSet] = None
+        #: (setting, ranking) -> trial -> outcome of each query in the last evaluation
+        self.details: Dict[Tuple[str, str], Dict[str, RankMetrics]] = {}
 
     # ------------------------------------------------------------ collecting
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -209,6 +217,8 @@ class CrossModalityMetric(BaseMetric):
         """
         scores: Dict[Tuple[str, str], Dict[str, Dict[str, float]]] = {}
         valid: Dict[str, Dict[str, int]] = {}
+        rows: Dict[str, Dict[str, np.ndarray]] = {}
+        self.details = {}
         for setting in self.settings:
             trials = self.trials(results, setting)
             for name, query, gallery in trials:
@@ -219,33 +229,35 @@ class CrossModalityMetric(BaseMetric):
                         'test split of the dataset.')
             for ranking in self.rankings:
                 ranked = self.rank(results, trials, ranking)
-                outcome = [self.score(result) for result in ranked]
-                names = [trial.name for trial in trials]
-                scores[setting, ranking] = dict(zip(names, (values for values, _ in outcome)))
-                valid[setting] = dict(zip(names, (count for _, count in outcome)))
+                outcome = {t.name: self.measure(result) for t, result in zip(trials, ranked)}
+                self.details[setting, ranking] = outcome
+                scores[setting, ranking] = {t: self.score(m) for t, m in outcome.items()}
+                valid[setting] = {t: m.num_valid_queries for t, m in outcome.items()}
+            rows[setting] = {trial.name: trial.query for trial in trials}
         summary = {key: summarize(list(trials.values())) for key, trials in scores.items()}
-        queries = {s: len(self.trials(results, s)[0].query) for s in self.settings}
+        queries = {s: len(next(iter(trials.values()))) for s, trials in rows.items()}
         self._report(scores, summary, queries, valid)
+        if self.queries_file:
+            write_query_file(self.queries_file, self.prefix, results, rows, self.details)
         return {
             f'{setting}/{ranking}/{name}': value
             for (setting, ranking), values in summary.items()
             for name, value in values.items()
         }
 
-    def score(self, result: RetrievalResult) -> Tuple[Dict[str, float], int]:
-        """Compute one trial's metrics in percent.
+    def measure(self, result: RetrievalResult) -> RankMetrics:
+        """Judge one trial by the rules of the protocol.
 
         Args:
             result: the ranking of the trial.
 
         Returns:
-            Metrics by name, and the number of queries that have a match; the others are
-            in no average.
+            Averages, and what each query contributed.
 
         Raises:
-            EvaluationError: if no query has a match.
+            ValueError: if no query has a match.
         """
-        metrics = rank_metrics(
+        return rank_metrics(
             result.distance,
             result.query.identity,
             result.gallery.identity,
@@ -253,9 +265,19 @@ class CrossModalityMetric(BaseMetric):
             result.gallery.camera,
             protocol=self.protocol,
             max_rank=self.max_rank)
+
+    def score(self, metrics: RankMetrics) -> Dict[str, float]:
+        """Name the reported numbers of one trial, in percent.
+
+        Args:
+            metrics: outcome of the trial.
+
+        Returns:
+            Metrics by name.
+        """
         values = {f'R{rank}': 100 * float(metrics.cmc[rank - 1]) for rank in self.ranks}
         values.update(mAP=100 * metrics.mAP, mINP=100 * metrics.mINP)
-        return values, metrics.num_valid_queries
+        return values
 
     def _report(self, scores: dict, summary: dict, queries: dict, valid: dict) -> None:
         """Print the table and write the file that was asked for."""
