@@ -66,7 +66,7 @@ def draw_ranking_lists(results: Mapping[str, RetrievalResult],
                 _paste(canvas, draw, (x, y), first.query.img_path[query], size, QUERY,
                        _caption(first.query, query))
             x += cell_w + gap
-            for index in _ranked(result, query, topk, protocol):
+            for index in ranked_gallery(result, query, topk, protocol):
                 right = result.gallery.identity[index] == result.query.identity[query]
                 caption = f'{_caption(result.gallery, index)}  ' \
                           f'{float(result.distance[query, index]):.2f}'
@@ -113,8 +113,19 @@ def save_picture(picture: Image.Image, path: Union[str, Path]) -> Path:
     return path
 
 
-def _ranked(result: RetrievalResult, query: int, k: int, protocol: str) -> np.ndarray:
-    """Return the ``k`` nearest gallery rows that count for a query."""
+def ranked_gallery(result: RetrievalResult, query: int, k: int, protocol: str) -> np.ndarray:
+    """Rank the gallery for one query, without the images that the protocol hides from it.
+
+    Args:
+        result: the distances.
+        query: row of the query.
+        k: how many gallery rows at most.
+        protocol: rules of the ranking, as in :func:`draw_ranking_lists`.
+
+    Returns:
+        Gallery rows, nearest first, shape ``(min(k, visible),)`` int64; images at equal
+        distance in the order of the gallery, as :func:`rank_metrics` counts them.
+    """
     order = result.distance[query].argsort(stable=True).cpu().numpy()
     seen = seen_gallery(
         result.query.identity[query],
