@@ -27,3 +27,7 @@ class WorkDirError(MMVIReIDError):
 
 class EvaluationError(MMVIReIDError, ValueError):
     """Report a test that cannot give numbers."""
+
+
+class ClusteringError(MMVIReIDError):
+    """Report that clustering gives nothing to learn from."""

@@ -54,7 +54,7 @@ EVALUATOR = Registry('evaluator', parent=root.EVALUATOR, locations=['mmvireid.ev
 TASK_UTILS = Registry(
     'task util',
     parent=root.TASK_UTILS,
-    locations=['mmvireid.evaluation', 'mmvireid.clustering', 'mmvireid.models'])
+    locations=['mmvireid.evaluation', 'mmvireid.clustering', 'mmvireid.models', 'mmvireid.engine'])
 
 VISUALIZERS = Registry(
     'visualizer', parent=root.VISUALIZERS, locations=['mmvireid.visualization'])

@@ -273,6 +273,8 @@ def final_checkpoint(cfg: Config) -> str:
     """Return the file name of a config's last checkpoint."""
     if 'max_iters' in cfg.train_cfg:
         return f'iter_{cfg.train_cfg.max_iters}.pth'
+    if 'stages' in cfg.train_cfg:
+        return f'epoch_{sum(stage.epochs for stage in cfg.train_cfg.stages)}.pth'
     return f'epoch_{cfg.train_cfg.max_epochs}.pth'
 
 

@@ -2,11 +2,13 @@
 
 from .check_loss_hook import CheckLossHook
 from .checkpoint_guard_hook import CheckpointGuardHook
+from .ema_hook import EMAHook
 from .epoch_seed_hook import EpochSeedHook, seed_worker
 from .last_and_best_hook import LastAndBestHook
+from .pseudo_label_hook import PseudoLabelHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 
 __all__ = [
-    'CheckLossHook', 'CheckpointGuardHook', 'EpochSeedHook', 'LastAndBestHook',
-    'SafeCheckpointHook', 'seed_worker'
+    'CheckLossHook', 'CheckpointGuardHook', 'EMAHook', 'EpochSeedHook', 'LastAndBestHook',
+    'PseudoLabelHook', 'SafeCheckpointHook', 'seed_worker'
 ]

@@ -1,0 +1,32 @@
+# BMIL's clusterings before each epoch. Each uses half of the visible images, "intra" one
+# half and "cross" the other (subset clustering); visible_ratio=1 uses all for both.
+_base_ = ['../pipelines/bmil.py', '../../default_runtime.py']
+
+jaccard = dict(type='JaccardDBSCAN', eps=0.6, min_samples=4, k1=30, k2=6)
+
+default_hooks = dict(
+    pseudo_labels=dict(
+        type='PseudoLabelHook',
+        extractor=dict(
+            type='TrainingSetExtractor',
+            pipeline={{_base_.cluster_pipeline}},
+            batch_size=128,
+            num_workers=4,
+            flip=True,
+            normalize=False),
+        branches=dict(
+            intra=dict(
+                clusterer=dict(
+                    type='IntraModalityClustering',
+                    visible=jaccard,
+                    infrared=jaccard,
+                    visible_ratio=0.5,
+                    half=0),
+                memory=dict(type='ModalityMemories')),
+            cross=dict(
+                clusterer=dict(
+                    type='GlobalClustering',
+                    clusterer=dict(modality_aware=True, **jaccard),
+                    visible_ratio=0.5,
+                    half=1),
+                memory=dict(type='SplitMemory')))))

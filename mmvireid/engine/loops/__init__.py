@@ -1,0 +1,5 @@
+"""Training loops."""
+
+from .staged_train_loop import Stage, StagedTrainLoop
+
+__all__ = ['Stage', 'StagedTrainLoop']

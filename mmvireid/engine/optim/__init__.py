@@ -1,0 +1,5 @@
+"""Optimiser wrappers."""
+
+from .summing import AmpSummingOptimWrapper, SummingOptimWrapper
+
+__all__ = ['AmpSummingOptimWrapper', 'SummingOptimWrapper']
