@@ -28,8 +28,8 @@ class LoadReIDImage(BaseTransform):
     the other unsupervised ones bicubic. Single-channel infrared images become
     three equal channels.
 
-    Required key: ``img_path``. Added keys: ``img`` (uint8, shape ``(H, W, 3)``) and
-    ``img_shape``.
+    Required key: ``img_path``, or ``img``, an image that is in memory already (uint8 RGB,
+    any size). Added keys: ``img`` (uint8, shape ``(H, W, 3)``) and ``img_shape``.
 
     Args:
         size: (height, width) of the result, for example (288, 144).
@@ -55,8 +55,11 @@ class LoadReIDImage(BaseTransform):
             self.cache = ImageCache(cache_dir, self.size, recipe=interpolation)
 
     def transform(self, results: dict) -> dict:
-        """Load the image of ``results['img_path']``."""
-        results['img'] = self.load(results['img_path'])
+        """Load the image of ``results['img_path']``, or resize ``results['img']``."""
+        if results.get('img') is None:
+            results['img'] = self.load(results['img_path'])
+        else:
+            results['img'] = self._resize(Image.fromarray(results['img']))
         results['img_shape'] = self.size
         return results
 
@@ -97,7 +100,9 @@ class LoadReIDImage(BaseTransform):
 
     def _decode(self, content: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(content)) as img:
-            rgb = img.convert('RGB')
+            return self._resize(img.convert('RGB'))
+
+    def _resize(self, rgb: Image.Image) -> np.ndarray:
         height, width = self.size
         if rgb.size != (width, height):
             rgb = rgb.resize((width, height), _FILTERS[self.interpolation])

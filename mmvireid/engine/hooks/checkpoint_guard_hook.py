@@ -1,10 +1,12 @@
 """Refuse a checkpoint that belongs to another model."""
 
 import re
+from typing import Mapping
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
+from torch import Tensor
 
 from mmvireid.errors import CheckpointError
 from mmvireid.registry import HOOKS
@@ -35,28 +37,48 @@ class CheckpointGuardHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check names and shapes of ``checkpoint['state_dict']``."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        own = model.state_dict()
-        loaded = {
-            re.sub(r'^module\.', '', name): value
-            for name, value in checkpoint.get('state_dict', checkpoint).items()
-        }
         testing = isinstance(runner._test_loop, BaseLoop)
         if testing:
             _check_trial(checkpoint, runner.test_dataloader.dataset.metainfo)
         resuming = bool(runner._resume)
-        wrong = [
-            _describe(name, value, loaded.get(name)) for name, value in own.items()
-            if _must_match(name, resuming, testing)
-            and (name not in loaded or loaded[name].shape != value.shape)
-        ]
-        if resuming:
-            wrong += [f'{name} (not in the model)' for name in loaded if name not in own]
-        if wrong:
-            raise CheckpointError(
-                f'{runner._load_from or "the checkpoint"} was made by another model: '
-                f'{len(wrong)} of {len(own)} parameters do not fit, first {wrong[0]}; give the '
-                'checkpoint that belongs to this config, or the config saved beside the '
-                'checkpoint.')
+        check_weights(
+            model.state_dict(), checkpoint.get('state_dict', checkpoint),
+            str(runner._load_from or 'the checkpoint'), resuming=resuming, testing=testing)
+
+
+def check_weights(own: Mapping[str, Tensor],
+                  loaded: Mapping[str, Tensor],
+                  source: str,
+                  *,
+                  resuming: bool = False,
+                  testing: bool = False) -> None:
+    """Refuse the weights of another model.
+
+    Args:
+        own: what the model has, by name.
+        loaded: what the checkpoint has; ``module.``, the name that parallel wrappers put
+            before all others, is ignored.
+        source: name of the checkpoint for the message.
+        resuming: everything has to match.
+        testing: everything that descriptors come from has to match. With neither, the
+            backbone has to.
+
+    Raises:
+        CheckpointError: if parameters disagree.
+    """
+    loaded = {re.sub(r'^module\.', '', name): value for name, value in loaded.items()}
+    wrong = [
+        _describe(name, value, loaded.get(name)) for name, value in own.items()
+        if _must_match(name, resuming, testing)
+        and (name not in loaded or loaded[name].shape != value.shape)
+    ]
+    if resuming:
+        wrong += [f'{name} (not in the model)' for name in loaded if name not in own]
+    if wrong:
+        raise CheckpointError(
+            f'{source} was made by another model: {len(wrong)} of {len(own)} parameters do not '
+            f'fit, first {wrong[0]}; give the checkpoint that belongs to this config, or the '
+            'config saved beside the checkpoint.')
 
 
 def _must_match(name: str, resuming: bool, testing: bool) -> bool:

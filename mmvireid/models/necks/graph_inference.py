@@ -41,13 +41,62 @@ def transfer_features(query: Tensor,
     Raises:
         ValueError: if the gallery is empty, or a feature is not finite.
     """
+    return (transfer_queries(query, gallery, tau_het=tau_het, num_neighbors=num_neighbors,
+                             block_size=block_size),
+            transfer_gallery(gallery, tau_hom=tau_hom, num_neighbors=num_neighbors,
+                             block_size=block_size))
+
+
+@torch.no_grad()
+def transfer_gallery(gallery: Tensor,
+                     *,
+                     tau_hom: float = 0.4,
+                     num_neighbors: int = 4,
+                     block_size: Optional[int] = None) -> Tensor:
+    """Send the gallery's features along the graph; the queries have no part in it.
+
+    Args:
+        gallery: shape ``(G, D)``.
+        tau_hom: temperature of the gallery's edges.
+        num_neighbors: entries kept in a row, the self edge among them.
+        block_size: as in :func:`transfer_features`.
+
+    Returns:
+        Shape ``(G, D)``.
+
+    Raises:
+        ValueError: if the gallery is empty, or a feature is not finite.
+    """
+    gallery = at_least_float32(gallery)
+    direction = unit_rows(gallery)
+    cosine, column = topk(direction, direction, num_neighbors, chunk_size=block_size)
+    return _messages(softmax_of_kept(cosine, cosine.new_tensor(tau_hom)), column, gallery)
+
+
+@torch.no_grad()
+def transfer_queries(query: Tensor,
+                     gallery: Tensor,
+                     *,
+                     tau_het: float = 0.2,
+                     num_neighbors: int = 4,
+                     block_size: Optional[int] = None) -> Tensor:
+    """Send the gallery's features to the queries.
+
+    Args:
+        query: shape ``(Q, D)``.
+        gallery: shape ``(G, D)``, as the model gives it, not transferred.
+        tau_het: temperature of the queries' edges.
+        num_neighbors: entries kept in a row, the self edge among them.
+        block_size: as in :func:`transfer_features`.
+
+    Returns:
+        Shape ``(Q, D)``.
+
+    Raises:
+        ValueError: if the gallery is empty, or a feature is not finite.
+    """
     query, gallery = at_least_float32(query), at_least_float32(gallery)
     gallery_direction, query_direction = unit_rows(gallery), unit_rows(query)
-
-    cosine, column = topk(
-        gallery_direction, gallery_direction, num_neighbors, chunk_size=block_size)
-    gallery_out = _messages(softmax_of_kept(cosine, cosine.new_tensor(tau_hom)), column, gallery)
-
     cosine, column = topk(query_direction, gallery_direction, num_neighbors, chunk_size=block_size)
     itself = query_direction.float().square().sum(1, keepdim=True)
     cosine, position = torch.cat([itself, cosine], dim=1).sort(
@@ -58,7 +107,7 @@ def transfer_features(query: Tensor,
     is_self = position == 0
     column = column.gather(1, (position - 1).clamp(min=0))
     query_out = _messages(weight.masked_fill(is_self, 0), column, gallery)
-    return query_out + (weight * is_self).sum(1, keepdim=True) * query, gallery_out
+    return query_out + (weight * is_self).sum(1, keepdim=True) * query
 
 
 def _messages(weight: Tensor, column: Tensor, features: Tensor) -> Tensor:

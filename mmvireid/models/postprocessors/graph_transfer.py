@@ -3,12 +3,13 @@
 from typing import Optional
 
 import numpy as np
+from torch import Tensor
 
 from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import Modality, RetrievalResult
 
 from ..heads.cift_head import QUERY_MODALITY
-from ..necks import transfer_features
+from ..necks.graph_inference import transfer_gallery, transfer_queries
 from ..utils import unit_rows
 
 
@@ -67,12 +68,36 @@ class GraphTransfer:
                 raise KeyError(
                     f'the graph of CIFT needs the descriptor "{direction}", the model gives '
                     f'{sorted(images.descriptors)}: use a CIFTHead with this direction')
-        query, gallery = transfer_features(
-            result.query.descriptors[direction],
-            result.gallery.descriptors[direction],
-            block_size=self.block_size,
-            **self.graph)
-        return result.with_distance(1 - unit_rows(query) @ unit_rows(gallery).T)
+        gallery = result.gallery.descriptors[direction]
+        query = self.query_rows(result.query.descriptors[direction], gallery)
+        return result.with_distance(1 - query @ self.gallery_rows(gallery).T)
+
+    def gallery_rows(self, gallery: Tensor) -> Tensor:
+        """Compute what all queries are compared with, once for a gallery that stays.
+
+        Args:
+            gallery: shape ``(G, D)``, descriptors of the direction.
+
+        Returns:
+            Shape ``(G, D)``, unit rows.
+        """
+        return unit_rows(transfer_gallery(
+            gallery, tau_hom=self.graph['tau_hom'], num_neighbors=self.graph['num_neighbors'],
+            block_size=self.block_size))
+
+    def query_rows(self, query: Tensor, gallery: Tensor) -> Tensor:
+        """Compute what is compared with :meth:`gallery_rows`.
+
+        Args:
+            query: shape ``(Q, D)``, descriptors of the direction.
+            gallery: shape ``(G, D)``, descriptors of the direction, not transferred.
+
+        Returns:
+            Shape ``(Q, D)``, unit rows.
+        """
+        return unit_rows(transfer_queries(
+            query, gallery, tau_het=self.graph['tau_het'],
+            num_neighbors=self.graph['num_neighbors'], block_size=self.block_size))
 
 
 def query_direction(modality: np.ndarray) -> str:

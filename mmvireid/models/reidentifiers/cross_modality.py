@@ -141,7 +141,21 @@ class CrossModalityReIdentifier(BaseModel):
             The same samples; ``descriptors`` maps names to L2-normalised vectors of shape
             ``(D,)``.
         """
-        modality = modality_of(data_samples)
+        descriptors = self.describe(inputs, modality_of(data_samples))
+        for i, sample in enumerate(data_samples):
+            sample.descriptors = {name: rows[i] for name, rows in descriptors.items()}
+        return data_samples
+
+    def describe(self, inputs: Tensor, modality: Tensor) -> dict[str, Tensor]:
+        """Compute the descriptors of images, as they are compared at test time.
+
+        Args:
+            inputs: shape ``(N, 3, H, W)``.
+            modality: shape ``(N,)``, 0 visible, 1 infrared.
+
+        Returns:
+            Name -> L2-normalised rows of shape ``(N, D)``.
+        """
         descriptors = self.head.predict(self.extract_feat(inputs, modality))
         if self.test_cfg['flip']:
             mirrored = self.head.predict(self.extract_feat(inputs.flip(-1), modality))
@@ -150,9 +164,7 @@ class CrossModalityReIdentifier(BaseModel):
                 name: functional.normalize(rows + mirrored[name])
                 for name, rows in descriptors.items()
             }
-        for i, sample in enumerate(data_samples):
-            sample.descriptors = {name: rows[i] for name, rows in descriptors.items()}
-        return data_samples
+        return descriptors
 
     def training_targets(self, data_samples: list[ReIDDataSample], modality: Tensor) -> Tensor:
         """Return what the head's loss gets besides features and modalities.
