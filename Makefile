@@ -1,4 +1,6 @@
 # make demo   train CIFT on a small synthetic dataset and look at a ranked gallery
+# make demo-unsupervised   train BMIL on another one without identities, beside naive clustering
+# make ablation-unsupervised   all six variants of BMIL's ablation, three seeds each
 # make test   run all tests
 # make lint   check style and the direction of imports
 #
@@ -7,7 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install clean
+.PHONY: demo demo-unsupervised ablation-unsupervised test lint install clean
 
 install: $(VENV)/.installed
 
@@ -30,6 +32,12 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 demo: $(VENV)/.installed
 	$(BIN)/python tools/misc/demo.py
 
+demo-unsupervised: $(VENV)/.installed
+	$(BIN)/python tools/misc/demo_unsupervised.py
+
+ablation-unsupervised: $(VENV)/.installed
+	$(BIN)/python tools/misc/demo_unsupervised.py --ablation --markdown
+
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
@@ -38,4 +46,5 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) work_dirs/demo data/synthetic_sysu data/cache
+	rm -rf $(VENV) work_dirs/demo work_dirs/demo_unsupervised work_dirs/pretrain_r18_visible \
+	    data/synthetic_* data/cache

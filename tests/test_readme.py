@@ -124,7 +124,7 @@ def tool_call(words):
 def check_command(words, parse, scratch):
     """Check one command line against the code."""
     if words[0] == 'make':
-        targets = re.findall(r'^(\w+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
+        targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
         assert set(words[1:]) <= set(targets), words
     elif words[:3] == ['pip', 'install', '-e']:
         extras = re.search(r'\[(.*)\]', words[3])[1].split(',')

@@ -81,13 +81,17 @@ def divide_batch(cfg, gpus: int) -> list[str]:
     loader = cfg.train_dataloader
     if gpus == 1:
         return []
-    if loader.sampler.num_ids % gpus:
-        raise ConfigError(
-            f'the {loader.sampler.num_ids} identities of a step cannot be divided among {gpus} '
-            'processes: choose another --gpus, or change train_dataloader.sampler.num_ids and '
-            'train_dataloader.batch_size with --cfg-options.')
+    # People, or clusters, of a step.
+    keys = [key for key in ('num_ids', 'num_visible_clusters', 'num_infrared_clusters')
+            if key in loader.sampler]
+    for key in keys:
+        if loader.sampler[key] % gpus:
+            raise ConfigError(
+                f'{key}={loader.sampler[key]} of a step cannot be divided among {gpus} '
+                f'processes: choose another --gpus, or change train_dataloader.sampler.{key} '
+                'and train_dataloader.batch_size with --cfg-options.')
     return [f'train_dataloader.batch_size={loader.batch_size // gpus}',
-            f'train_dataloader.sampler.num_ids={loader.sampler.num_ids // gpus}']
+            *(f'train_dataloader.sampler.{key}={loader.sampler[key] // gpus}' for key in keys)]
 
 
 def run_trial(args: argparse.Namespace, trial: int, cfg, folder: Path) -> list:

@@ -1,5 +1,5 @@
 # LLCM: the release has no settings for it. These are ours, not measured yet: those of
-# SYSU-MM01 without subset clustering.
+# SYSU-MM01 without subset clustering and without jitter of infrared images.
 _base_ = [
     '../_base_/models/bmil_r50-agw.py',
     '../_base_/datasets/llcm.py',

@@ -27,3 +27,4 @@ default_hooks = dict(
                 clusterer=dict(
                     visible=dict(eps=0.3), infrared=dict(eps=0.3), visible_ratio=1)),
             cross=dict(clusterer=dict(clusterer=dict(eps=0.3), visible_ratio=1)))))
+auto_scale_lr = dict(base_batch_size=192)

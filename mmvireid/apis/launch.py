@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 import mmvireid
 from mmvireid.compat import prepare_cpu_launch, write_atomically
 from mmvireid.errors import CheckpointError, MMVIReIDError, WorkDirError
+from mmvireid.interrupts import remembered_interrupts
 
 #: Set to any value to see the whole stack of an error.
 TRACEBACK_VARIABLE = 'MMVIREID_TRACEBACK'
@@ -44,14 +45,15 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
 
     Errors that mmvireid raises on purpose are printed without a stack, also when a
     data-loading process raised them; ``MMVIREID_TRACEBACK=1`` brings the stack back.
-    Ctrl-C exits with code 130. Any other error is a fault of the program and keeps its
+    Ctrl-C exits with code 130, also if a library swallowed it on the way. Any other error is a fault of the program and keeps its
     stack.
 
     Args:
         hint: sentence to print after an interruption.
     """
     try:
-        yield
+        with remembered_interrupts():
+            yield
     except Exception as error:
         if not _is_deliberate(error):
             raise
@@ -195,11 +197,17 @@ def _check_batch(cfg: Config) -> None:
     sampler = loader.get('sampler', {})
     if {'num_ids', 'num_visible', 'num_infrared'} <= set(sampler):
         drawn = sampler.num_ids * (sampler.num_visible + sampler.num_infrared)
-        if loader.batch_size != drawn:
-            raise ConfigError(
-                f'the sampler draws {sampler.num_ids} x ({sampler.num_visible} + '
-                f'{sampler.num_infrared}) = {drawn} images a step, but '
-                f'train_dataloader.batch_size is {loader.batch_size}: make them equal.')
+        how = f'{sampler.num_ids} x ({sampler.num_visible} + {sampler.num_infrared})'
+    elif {'num_visible_clusters', 'num_infrared_clusters', 'num_instances'} <= set(sampler):
+        numbers = sampler.num_visible_clusters, sampler.num_infrared_clusters
+        drawn = sampler.num_instances * sum(numbers)
+        how = f'({numbers[0]} + {numbers[1]}) x {sampler.num_instances}'
+    else:
+        return
+    if loader.batch_size != drawn:
+        raise ConfigError(
+            f'the sampler draws {how} = {drawn} images a step, but '
+            f'train_dataloader.batch_size is {loader.batch_size}: make them equal.')
 
 
 def check_work_dir(path: Union[str, os.PathLike]) -> None:

@@ -28,7 +28,7 @@ def format_table(rows: Mapping[str, Mapping[str, float]], markdown: bool = False
     """Lay out metrics as text, one row a method.
 
     Args:
-        rows: row name -> metrics, as :func:`summarize` gives them.
+        rows: row name -> metrics, as :func:`summarize` gives them; whole numbers are counts.
         markdown: write a Markdown table instead of aligned columns.
 
     Returns:
@@ -39,7 +39,8 @@ def format_table(rows: Mapping[str, Mapping[str, float]], markdown: bool = False
     for name, metrics in rows.items():
         cells = [name]
         for column in columns:
-            cell = f'{metrics[column]:.2f}'
+            value = metrics[column]
+            cell = str(value) if isinstance(value, int) else f'{value:.2f}'
             if f'{column}_std' in metrics:
                 cell += f' ± {metrics[f"{column}_std"]:.2f}'
             cells.append(cell)

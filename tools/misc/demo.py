@@ -8,20 +8,18 @@ step whose result exists is skipped, and an interrupted training goes on where i
 import argparse
 import json
 import os
-import shlex
-import sys
 import time
 from pathlib import Path
 
 from mmvireid.apis import (
     add_common_arguments,
     claim_folder,
-    final_checkpoint,
-    find_checkpoint,
+    evaluate_once,
     key_value,
     load_config,
     one_sentence_errors,
-    run_command,
+    run_step,
+    train_once,
 )
 from mmvireid.evaluation import format_table
 
@@ -44,23 +42,6 @@ def parse_args() -> argparse.Namespace:
         '--cfg-options', nargs='+', type=key_value, default=[], metavar='KEY=VALUE',
         help='as in tools/train.py')
     return parser.parse_args()
-
-
-def run(step: str, *command: object) -> None:
-    """Run one command from the root of the repository and stop if it fails."""
-    command = [str(part) for part in command]
-    print(f'\n=== {step}\n    python {shlex.join(command)}\n', flush=True)
-    run_command([sys.executable, *command])
-
-
-def test(step: str, config: str, folder: Path, options: list, *extra: object) -> Path:
-    """Test once; return the file with the numbers."""
-    out = folder / 'results.json'
-    if out.is_file():
-        print(f'\n=== {step}: already done, {out}')
-    else:
-        run(step, 'tools/test.py', config, *extra, '--work-dir', folder, '--out', out, *options)
-    return out
 
 
 def read_rows(path: Path) -> dict:
@@ -86,24 +67,17 @@ def run_steps(args: argparse.Namespace) -> None:
     work_dir = Path(args.work_dir)
     claim_folder(work_dir, cfg)
     data, root = cfg.demo_data, cfg.test_dataloader.dataset.data_root
-    run('1/5 Draw synthetic pedestrians in the layout of SYSU-MM01',
+    run_step(
+        '1/5 Draw synthetic pedestrians in the layout of SYSU-MM01',
         'tools/dataset_converters/make_synthetic.py', '--layout', 'sysu', '--ids', data.ids,
         '--test-ids', data.test_ids, '--images-per-camera', data.images_per_camera, '--size',
         *data.size, '--seed', data.seed, '--out', root)
 
-    untrained = test('2/5 Test the untrained network', args.config, work_dir / 'untrained',
-                     options)
-
-    checkpoint = find_checkpoint(work_dir)
-    if checkpoint is not None and Path(checkpoint).name == final_checkpoint(cfg):
-        print(f'\n=== 3/5 Train CIFT: already done, {checkpoint}')
-    else:
-        run('3/5 Train CIFT', 'tools/train.py', args.config, '--work-dir', work_dir, '--resume',
-            *options)
-        checkpoint = find_checkpoint(work_dir)
-
-    results = test('4/5 Test CIFT and draw ranking lists', args.config, work_dir / 'test',
-                   options, checkpoint)
+    untrained = evaluate_once('2/5 Test the untrained network', args.config,
+                              work_dir / 'untrained', options)
+    checkpoint = train_once('3/5 Train CIFT', args.config, cfg, work_dir, options)
+    results = evaluate_once('4/5 Test CIFT and draw ranking lists', args.config,
+                            work_dir / 'test', options, checkpoint)
     before, after = read_rows(untrained), read_rows(results)
 
     print(f'\n=== 5/5 Results, {time.time() - start:.0f} s after the start')

@@ -1,0 +1,6 @@
+# M5 of the paper's ablation: subsets and split-and-contrast learning, naive clustering.
+_base_ = ['./bmil_r18_demo.py']
+
+default_hooks = dict(
+    pseudo_labels=dict(
+        branches=dict(cross=dict(clusterer=dict(clusterer=dict(modality_aware=False))))))

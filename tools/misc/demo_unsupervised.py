@@ -1,0 +1,162 @@
+#!/usr/bin/env python
+"""Train BMIL and its ablations on synthetic pedestrians, without identities.
+
+By default the full method (M6) and naive global clustering (M2); --ablation trains all six
+variants of the paper with three seeds each. Every step is a command that you can type
+yourself; it is printed before it runs. A step whose result exists is skipped, and an
+interrupted training goes on where it was.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+from mmvireid.apis import (
+    add_common_arguments,
+    claim_folder,
+    evaluate_once,
+    key_value,
+    load_config,
+    one_sentence_errors,
+    train_once,
+)
+from mmvireid.evaluation import format_table, summarize
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIANTS = dict(
+    M1='intra-modality only',
+    M2='naive global clustering',
+    M3='modality-aware distance',
+    M4='M3 + subsets',
+    M5='subsets + split-and-contrast',
+    M6='BMIL, all of it')
+#: Variants whose first stage is that of another one. They go on from its checkpoint, which
+#: is what they would have computed: a stage depends on weights, seed and epoch alone.
+SAME_BEGINNING = dict(M2='M1', M3='M1', M4='M6', M5='M6')
+COUNTS = dict(
+    clusters='clusters', mixed='mixed', linked='images in mixed ones, %', ari='ARI',
+    purity='right links, %')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--variants', nargs='+', choices=VARIANTS, default=['M2', 'M6'], help='what to train')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='one training each')
+    parser.add_argument(
+        '--ablation', action='store_true', help='all variants with the seeds 0, 1 and 2')
+    parser.add_argument('--markdown', action='store_true', help='print Markdown tables')
+    parser.add_argument(
+        '--config', default='configs/bmil/bmil_r18_demo.py',
+        help='config of the full method; the variants lie beside it, <name>_m1.py and so on')
+    parser.add_argument(
+        '--pretrain', default='configs/bmil/pretrain_r18_visible.py',
+        help='config of the network to start from')
+    parser.add_argument(
+        '--work-dir', default='work_dirs/demo_unsupervised', help='folder for all results')
+    parser.add_argument(
+        '--cfg-options', nargs='+', type=key_value, default=[], metavar='KEY=VALUE',
+        help='as in tools/train.py, for all variants')
+    args = parser.parse_args()
+    if args.ablation:
+        # The ones whose beginning others share come first.
+        args.variants, args.seeds = ['M1', 'M6', 'M2', 'M3', 'M4', 'M5'], [0, 1, 2]
+    return args
+
+
+def main() -> None:
+    """Run all steps, with one sentence where one of them cannot."""
+    args = parse_args()
+    os.chdir(ROOT)
+    with one_sentence_errors('Type the same command again to continue.'):
+        run_steps(args)
+
+
+def config_of(args: argparse.Namespace, variant: str) -> str:
+    """Return the config file of a variant."""
+    path = Path(args.config)
+    return str(path if variant == 'M6' else path.with_stem(f'{path.stem}_{variant.lower()}'))
+
+
+def read_config(config: str, options: list):
+    """Read a config with overrides as words of a command line."""
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    return load_config(config, parser.parse_args(options).cfg_options)
+
+
+def run_steps(args: argparse.Namespace) -> None:
+    """Train, test, and print the tables."""
+    start = time.time()
+    work_dir = Path(args.work_dir)
+    common = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    pretrain = read_config(args.pretrain, [])
+    train_once('Pre-train on other synthetic people, visible images only, with their identities',
+               args.pretrain, pretrain, Path(pretrain.work_dir))
+    before = evaluate_once('Test the pre-trained network as it is', args.config,
+                           work_dir / 'pretrained', common)
+    results: dict[str, list[Path]] = {}
+    for seed in args.seeds:
+        for variant in args.variants:
+            results.setdefault(variant, []).append(run_variant(args, work_dir, variant, seed))
+
+    print(f'\n=== Results, {time.time() - start:.0f} s after the start')
+    print('Synthetic pedestrians, no identities used, all-search, single-shot, last epoch, %, '
+          + (f'mean ± std over the seeds {", ".join(map(str, args.seeds))}.'
+             if len(args.seeds) > 1 else 'mean ± std over random galleries.'))
+    print('The network started from other synthetic people, visible images with identities, as a\n'
+          'stand-in for ImageNet weights. These numbers say nothing about real data.\n')
+    rows = {'pre-trained network': summary(before)}
+    clusters = {}
+    for variant in sorted(results):
+        name = f'{variant}  {VARIANTS[variant]}'
+        rows[name] = over_seeds([summary(path) for path in results[variant]])
+        found = [last_clusters(path.parents[1]) for path in results[variant]]
+        if all(found):
+            clusters[name] = over_seeds(found)
+    print(format_table(rows, args.markdown))
+    if clusters:
+        print('\nGlobal clusters of the last epoch:\n')
+        print(format_table(clusters, args.markdown))
+
+
+def run_variant(args: argparse.Namespace, work_dir: Path, variant: str, seed: int) -> Path:
+    """Train and test one variant with one seed; return the file with the numbers."""
+    config = config_of(args, variant)
+    options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
+    cfg = read_config(config, options)
+    folder = work_dir / f'{variant}_seed{seed}'
+    claim_folder(folder, cfg)
+    beginning = work_dir / f'{SAME_BEGINNING.get(variant)}_seed{seed}' / (
+        f'epoch_{cfg.train_cfg.stages[0].epochs}.pth')
+    name = f'{variant} ({VARIANTS[variant]}), seed {seed}'
+    checkpoint = train_once(f'Train {name}', config, cfg, folder, options,
+                            str(beginning) if beginning.is_file() else '')
+    return evaluate_once(f'Test {name}', config, folder / 'test', options, checkpoint)
+
+
+def summary(path: Path) -> dict:
+    """Read the mean and std over galleries of the first ranking."""
+    return json.loads(path.read_text())[0]['summary']
+
+
+def last_clusters(folder: Path) -> dict:
+    """Read the global clustering of the last epoch, if there was one."""
+    records = [r for r in json.loads((folder / 'clustering.json').read_text())
+               if r['modality'] == 'both']
+    return {title: records[-1][key] or 0 for key, title in COUNTS.items()} if records else {}
+
+
+def over_seeds(rows: list[dict]) -> dict:
+    """Average over trainings; a single one keeps its own spread."""
+    if len(rows) == 1:
+        return rows[0]
+    return summarize([{k: v for k, v in row.items() if not k.endswith('_std')} for row in rows])
+
+
+if __name__ == '__main__':
+    main()
