@@ -96,7 +96,7 @@ class TrainingSetExtractor:
 
     def _build_loader(self, runner: Runner) -> torch.utils.data.DataLoader:
         """Make a loader of the training dataset with another pipeline."""
-        # The list of images is shared with the training dataset, not read again.
+        # The list of images comes from the training dataset; folders are not read again.
         dataset = copy.copy(runner.train_dataloader.dataset)
         dataset.pipeline = Compose([TRANSFORMS.build(t) for t in self.pipeline])
         return runner.build_dataloader(

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Optional, Sequence, Union
 
+from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
@@ -19,7 +21,8 @@ class Stage:
         branches: the branches of pseudo labels from which batches are drawn in turn.
         name: for the log.
         pipeline: transforms of the training images; None for those of the dataset.
-        optim_wrapper: what the stage changes in the run's ``optim_wrapper``.
+        optim_wrapper: what the stage changes in the run's ``optim_wrapper``, merged into it
+            as a config into its base.
     """
 
     epochs: int
@@ -65,12 +68,21 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         max_epochs = sum(stage.epochs for stage in self.stages)
         super().__init__(runner, dataloader, max_epochs, val_begin, val_interval,
                          dynamic_intervals)
-        self._pipeline = self.dataloader.dataset.pipeline
+        own = self.dataloader.dataset.pipeline
+        # Built now, so that a mistake in a later stage does not show after days.
+        self._pipelines = [
+            own if stage.pipeline is None else
+            Compose([TRANSFORMS.build(transform) for transform in stage.pipeline])
+            for stage in self.stages
+        ]
+        for stage in self.stages:
+            if stage.optim_wrapper is not None:
+                self._build_optimiser(stage)
         self._max_iters = 0
         for stage in reversed(self.stages):  # leaves the sampler at the first one
             self.dataloader.sampler.set_turns(stage.branches)
             self._max_iters += stage.epochs * len(self.dataloader)
-        self._entered = 0 if self.stages[0].pipeline is None else -1
+        self._entered = -1
 
     @property
     def stage(self) -> Stage:
@@ -81,7 +93,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         """Enter the stage of this epoch if need be, then train for an epoch."""
         number, first = self._position()
         if number != self._entered:
-            self._enter(number, new=self._epoch == first)
+            self._enter(number, self._epoch - first)
             self._entered = number
         super().run_epoch()
 
@@ -94,20 +106,23 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             first += stage.epochs
         return number, first - stage.epochs  # after the last epoch
 
-    def _enter(self, number: int, new: bool) -> None:
+    def _enter(self, number: int, epochs_done: int) -> None:
         """Set up a stage, at its beginning or in the middle of it."""
         stage = self.stages[number]
         self.runner.logger.info(
             f'Stage {number + 1} of {len(self.stages)}{stage.name and ": "}{stage.name}, '
             f'{stage.epochs} epochs, batches of {" and ".join(stage.branches)}')
         self.dataloader.sampler.set_turns(stage.branches)
-        self.dataloader.dataset.pipeline = (
-            self._pipeline if stage.pipeline is None else
-            Compose([TRANSFORMS.build(transform) for transform in stage.pipeline]))
+        self.dataloader.dataset.pipeline = self._pipelines[number]
         # Persistent workers hold a copy of the dataset as it was.
         self.dataloader._iterator = None
-        if number > 0:
-            self._renew_optimiser(stage, new)
+        if number > 0 or stage.optim_wrapper is not None:
+            self._renew_optimiser(stage, new=epochs_done == 0)
+        # Counted from the beginning of the stage: where gradients are summed over the
+        # branches, the sum must begin with the first of them.
+        self.runner.optim_wrapper.initialize_count_status(
+            self.runner.model, epochs_done * len(self.dataloader),
+            stage.epochs * len(self.dataloader))
 
     def _renew_optimiser(self, stage: Stage, new: bool) -> None:
         """Build optimiser and schedule; in the middle of a stage they keep their state."""
@@ -115,15 +130,22 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         before: dict[str, Any] = dict(
             optimiser=runner.optim_wrapper.state_dict(),
             schedulers=[scheduler.state_dict() for scheduler in runner.param_schedulers or ()])
-        cfg = {**runner.cfg.optim_wrapper.to_dict(), **(stage.optim_wrapper or {})}
-        runner.optim_wrapper = runner.build_optim_wrapper(cfg)
+        runner.optim_wrapper.zero_grad()
+        runner.optim_wrapper = self._build_optimiser(stage)
+        if runner.param_schedulers is not None:
+            # As a config, for rates are scaled before there are schedules.
+            runner.param_schedulers = runner.cfg.param_scheduler
         runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
         if runner.param_schedulers is not None:
-            runner.param_schedulers = runner.build_param_scheduler(runner.cfg.param_scheduler)
+            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
         if not new:
             # Schedules change the rates of the optimiser when they are built: it comes last.
             for scheduler, state in zip(runner.param_schedulers or (), before['schedulers']):
                 scheduler.load_state_dict(state)
             runner.optim_wrapper.load_state_dict(before['optimiser'])
-        runner.optim_wrapper.initialize_count_status(
-            runner.model, self._iter, self._max_iters)
+
+    def _build_optimiser(self, stage: Stage) -> OptimWrapper:
+        """Build the optimiser of a stage, without a state."""
+        cfg = Config(dict(optim_wrapper=self.runner.cfg.optim_wrapper.to_dict()))
+        cfg.merge_from_dict(dict(optim_wrapper=stage.optim_wrapper or {}))
+        return self.runner.build_optim_wrapper(cfg.optim_wrapper)
