@@ -69,6 +69,7 @@ class PseudoLabelHook(Hook):
 
     Raises:
         ClusteringError: after ``max_failures``, or when there are no labels to begin with.
+        ValueError: before training, if the parts of the config do not fit together.
     """
 
     # Before the timer, which would count the clustering as waiting for data.
@@ -89,9 +90,12 @@ class PseudoLabelHook(Hook):
         self._records: list[dict] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Take over the record of the run that is resumed."""
-        path = Path(runner.work_dir) / _FILE
-        if runner._resume and path.is_file():
+        """Check the config, and take over the record of the run that is resumed."""
+        self._check(runner)
+        beside_checkpoint = Path(runner._load_from or runner.work_dir).parent / _FILE
+        places = (Path(runner.work_dir) / _FILE, beside_checkpoint)
+        path = next((place for place in places if place.is_file()), None)
+        if runner._resume and path is not None:
             records = json.loads(path.read_text())
             self._records = [r for r in records if r['epoch'] <= runner.epoch]
 
@@ -161,18 +165,29 @@ class PseudoLabelHook(Hook):
                 if name in self.branches:
                     self.branches[name].failures = saved['failures']
                     if saved['labels'] is not None:
-                        self.branches[name].good_labels = saved['labels'].numpy()
+                        # Tensors of a checkpoint are loaded onto the device of the model.
+                        self.branches[name].good_labels = saved['labels'].cpu().numpy()
+
+    def _check(self, runner: Runner) -> None:
+        """Find mistakes that would otherwise show in a later stage, or never."""
+        stages = getattr(runner.train_loop, 'stages', None)
+        names = self.branches if stages is None else [n for s in stages for n in s.branches]
+        for owner, known in (('PseudoLabelHook', self.branches),
+                             ('model.head', _head(runner).branch_names)):
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise ValueError(f'training uses the branch "{unknown[0]}", but {owner} has only '
+                                 f'{", ".join(sorted(known))}')
+        loader = runner.train_dataloader
+        if loader.batch_size != loader.sampler.batch_size:
+            raise ValueError(
+                f'train_dataloader.batch_size is {loader.batch_size}, but its sampler draws '
+                f'{loader.sampler.batch_size} images for a batch of a branch: give both the same')
 
     def _wanted(self, runner: Runner) -> tuple[str, ...]:
         """Return the branches of this epoch, in the order of their turns."""
         stage = getattr(runner.train_loop, 'stage', None)
-        wanted = tuple(self.branches if stage is None else stage.branches)
-        unknown = [name for name in wanted if name not in self.branches]
-        if unknown:
-            raise ValueError(
-                f'a stage names the branch "{unknown[0]}", but PseudoLabelHook has only '
-                f'{sorted(self.branches)}')
-        return wanted
+        return tuple(self.branches if stage is None else stage.branches)
 
     def _label(self, runner: Runner, name: str, features: torch.Tensor,
                modality: np.ndarray) -> tuple[Partition, list[MemoryPlan], dict[str, float]]:

@@ -64,6 +64,11 @@ class ClusterContrastHead(BaseModule):
         self._branches = {name: _Branch(**cfg) for name, cfg in branches.items()}
         self._seen: Optional[tuple[Tensor, list[Tensor], _Branch]] = None
 
+    @property
+    def branch_names(self) -> tuple[str, ...]:
+        """Names of the branches that the head has memories for."""
+        return tuple(self._branches)
+
     def reset(self, branch: str, plans: Sequence) -> None:
         """Fill the memories of a branch anew.
 
