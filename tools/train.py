@@ -8,6 +8,7 @@ Examples:
 """
 
 import argparse
+from typing import Optional
 
 import torch
 
@@ -23,6 +24,12 @@ from mmvireid.apis import (
     run_training,
     write_demo_data,
 )
+
+#: Optimiser wrapper -> the one that trains with mixed precision.
+MIXED_PRECISION = {
+    'OptimWrapper': 'AmpOptimWrapper',
+    'SummingOptimWrapper': 'AmpSummingOptimWrapper',
+}
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,17 +53,27 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def use_mixed_precision(wrapper: Optional[dict]) -> None:
+    """Replace an optimiser wrapper of a config by its twin for mixed precision."""
+    kind = (wrapper or {}).get('type')
+    if kind is None or kind in MIXED_PRECISION.values():
+        return
+    if kind not in MIXED_PRECISION:
+        raise ConfigError(
+            f'--amp does not know the optimizer wrapper {kind}; set optim_wrapper in the config '
+            'instead.')
+    wrapper['type'] = MIXED_PRECISION[kind]
+
+
 def apply_options(cfg, args: argparse.Namespace) -> None:
     """Turn options of the command line into config entries."""
     if args.amp:
         if not torch.cuda.is_available():
             raise ConfigError('--amp needs a GPU; train without it on this machine.')
-        if cfg.optim_wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper',
-                                                                 'AmpOptimWrapper'):
-            raise ConfigError(
-                f'--amp does not know the optimizer wrapper {cfg.optim_wrapper.type}; set '
-                'optim_wrapper in the config instead.')
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        stages = cfg.train_cfg.get('stages', [])
+        for wrapper in (cfg.optim_wrapper, *(stage.get('optim_wrapper') for stage in stages)):
+            use_mixed_precision(wrapper)
+        cfg.optim_wrapper.setdefault('type', 'AmpOptimWrapper')
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
         if cfg.get('auto_scale_lr', {}).get('base_batch_size') is None:
