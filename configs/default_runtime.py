@@ -3,6 +3,7 @@ default_scope = 'mmvireid'
 # All hooks are named entries, so that each can be changed or switched off:
 # --cfg-options default_hooks.checkpoint.interval=5 default_hooks.last_and_best=None
 default_hooks = dict(
+    interrupt=dict(type='InterruptHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     timer=dict(type='IterTimerHook'),

@@ -45,8 +45,8 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
 
     Errors that mmvireid raises on purpose are printed without a stack, also when a
     data-loading process raised them; ``MMVIREID_TRACEBACK=1`` brings the stack back.
-    Ctrl-C exits with code 130, also if a library swallowed it on the way. Any other error is a fault of the program and keeps its
-    stack.
+    Ctrl-C exits with code 130, also if a library swallowed it on the way. Any other
+    error is a fault of the program and keeps its stack.
 
     Args:
         hint: sentence to print after an interruption.

@@ -4,11 +4,12 @@ from .check_loss_hook import CheckLossHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .ema_hook import EMAHook
 from .epoch_seed_hook import EpochSeedHook, seed_worker
+from .interrupt_hook import InterruptHook
 from .last_and_best_hook import LastAndBestHook
 from .pseudo_label_hook import PseudoLabelHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 
 __all__ = [
-    'CheckLossHook', 'CheckpointGuardHook', 'EMAHook', 'EpochSeedHook', 'LastAndBestHook',
-    'PseudoLabelHook', 'SafeCheckpointHook', 'seed_worker'
+    'CheckLossHook', 'CheckpointGuardHook', 'EMAHook', 'EpochSeedHook', 'InterruptHook',
+    'LastAndBestHook', 'PseudoLabelHook', 'SafeCheckpointHook', 'seed_worker'
 ]
