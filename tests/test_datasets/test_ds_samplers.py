@@ -167,6 +167,35 @@ def test_identity_of_one_modality_is_left_out(kind):
     assert set(dataset.labels[list(sampler)].tolist()) == {0, 1}
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 4), st.integers(1, 3), st.sampled_from([0, 1]))
+def test_pk_of_one_modality_alone(seed, num_ids, number, modality):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(1, 9, 6).tolist()
+    others = rng.integers(0, 9, 6).tolist()  # not asked for, so nobody needs them
+    numbers = (0, number) if modality else (number, 0)
+    dataset = make(others, images) if modality else make(images, others)
+    sampler = CrossModalityPKSampler(dataset, num_ids, *numbers, seed=seed)
+    rows = batches(sampler)
+    assert len(rows) == max(sum(images) // (num_ids * number), 1)
+    assert (dataset.modalities[rows] == modality).all()
+    ids = dataset.labels[rows].reshape(len(rows), num_ids, number)
+    assert (ids == ids[..., :1]).all()
+    assert all(len(set(step)) == num_ids for step in ids[..., 0].tolist())
+
+
+def test_one_modality_alone_is_refused_where_it_cannot_be():
+    dataset = make([4] * 6, [0] * 6)
+    assert len(CrossModalityPKSampler(dataset, 6, 4, 0, seed=0)) == 24
+    with pytest.raises(DatasetError, match='needs 8 identities with images of the visible mod'):
+        CrossModalityPKSampler(dataset, 8, 4, 0, seed=0)
+    with pytest.raises(ValueError, match='one of the others may be 0; got 2, 0 and 0'):
+        CrossModalityPKSampler(dataset, 2, 0, 0, seed=0)
+    for numbers in ((0, 4), (4, 0), (-1, 4)):
+        with pytest.raises(ValueError, match='at least 1'):
+            CrossModalityChunkSampler(dataset, 2, *numbers, seed=0)
+
+
 @pytest.mark.parametrize('kind', SAMPLERS)
 def test_too_few_identities_and_senseless_numbers(kind, monkeypatch):
     dataset = make([4] * 6, [4] * 6)
@@ -176,7 +205,7 @@ def test_too_few_identities_and_senseless_numbers(kind, monkeypatch):
     with pytest.raises(DatasetError, match='needs 8 identities'):
         kind(dataset, 4, seed=0)
     with pytest.raises(ValueError, match='at least 1'):
-        kind(dataset, 4, num_infrared=0)
+        kind(dataset, 0)
 
 
 def test_registry_builds_samplers_with_the_runners_arguments():

@@ -16,6 +16,7 @@ from mmvireid.errors import CheckpointError
 from mmvireid.models import CrossModalityBackbone
 from mmvireid.models.utils import PretrainedIfAvailable, pretrained_init
 from mmvireid.registry import MODELS
+from mmvireid.structures import ReIDDataSample
 
 #: The real blocks and names of ResNet-18, with few channels.
 R18 = {'type': 'mmpretrain.ResNet', 'depth': 18, 'base_channels': 4, 'stem_channels': 4}
@@ -147,6 +148,35 @@ def test_a_prefix_a_wrapper_and_an_old_file_load(tmp_path):
         trunk = MODELS.build(dict(R18))
         PretrainedIfAvailable(str(tmp_path / f'{name}.pth'), prefix=prefix)(trunk)
         assert torch.equal(trunk.layer4[1].conv2.weight, weights['layer4.1.conv2.weight']), name
+
+
+def test_a_trunk_that_the_toolbox_trained_starts_both_stems(tmp_path):
+    """What pre-training on visible images alone gives to a network of two modalities."""
+    torch.manual_seed(7)
+    trained = MODELS.build({
+        'type': 'CrossModalityReIdentifier',
+        'backbone': {'type': 'CrossModalityBackbone', 'trunk': R18},
+        'neck': {'type': 'GeneralizedMeanPooling'},
+        'head': {'type': 'BNNeckHead', 'num_classes': 3, 'in_channels': 32}})
+    trained.train()(torch.rand(2, 3, 32, 16), [ReIDDataSample(metainfo={'modality': 0})] * 2)
+    torch.save({'state_dict': trained.state_dict(), 'meta': {}}, tmp_path / 'epoch_1.pth')
+
+    network = CrossModalityBackbone(R18, modality_specific='stem', init_cfg={
+        'type': 'Pretrained', 'checkpoint': str(tmp_path / 'epoch_1.pth'),
+        'prefix': 'backbone.trunk', 'made_by': 'python tools/train.py visible.py'})
+    network.init_weights()
+    images = torch.rand(4, 3, 32, 16)
+    wanted, = trained.eval().backbone(images, torch.zeros(4, dtype=int))
+    for modality in (0, 1):
+        given, = network.eval()(images, torch.full((4, ), modality))
+        # Batch statistics came along too.
+        torch.testing.assert_close(given, wanted)
+
+
+def test_a_missing_file_names_the_command_that_makes_it():
+    with pytest.raises(CheckpointError, match=r'no file "none.pth" .* make it by "make it"\.$'):
+        CrossModalityBackbone(R18, init_cfg={
+            'type': 'Pretrained', 'checkpoint': 'none.pth', 'made_by': 'make it'}).init_weights()
 
 
 def test_stages_that_the_network_leaves_out(tmp_path):

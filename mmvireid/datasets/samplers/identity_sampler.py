@@ -35,8 +35,11 @@ class CrossModalityIdentitySampler(Sampler):
 
     Raises:
         DatasetError: if fewer identities than a global step needs have images of
-            both modalities.
+            the modalities that are drawn.
     """
+
+    #: Whether a number of images may be 0, which leaves that modality out.
+    allows_one_modality = False
 
     def __init__(self,
                  dataset: Sized,
@@ -44,9 +47,11 @@ class CrossModalityIdentitySampler(Sampler):
                  num_visible: int = 4,
                  num_infrared: int = 4,
                  seed: Optional[int] = None) -> None:
-        if min(num_ids, num_visible, num_infrared) < 1:
+        images = (num_visible, num_infrared)
+        if num_ids < 1 or max(images) < 1 or min(images) < 1 - self.allows_one_modality:
+            one_of = ', and one of the others may be 0' if self.allows_one_modality else ''
             raise ValueError(
-                'num_ids, num_visible and num_infrared must be at least 1, got '
+                f'num_ids, num_visible and num_infrared must be at least 1{one_of}; got '
                 f'{num_ids}, {num_visible} and {num_infrared}')
         self.dataset = dataset
         self.num_ids = num_ids
@@ -58,14 +63,16 @@ class CrossModalityIdentitySampler(Sampler):
         self.visible, self.infrared = self._index()
         self.global_num_ids = num_ids * self.world_size
         if len(self.visible) < self.global_num_ids:
+            wanted = [m.name.lower() for m, number in zip(Modality, images) if number]
+            kind = 'both modalities' if len(wanted) == 2 else f'the {wanted[0]} modality'
             raise DatasetError(
-                f'a step needs {self.global_num_ids} identities with images of both modalities '
-                f'but the dataset has {len(self.visible)}: lower num_ids of the sampler (and '
-                'batch_size with it) or add images')
+                f'a step needs {self.global_num_ids} identities with images of {kind} but the '
+                f'dataset has {len(self.visible)}: lower num_ids of the sampler (and batch_size '
+                'with it) or add images')
         self.num_steps = self._count_steps()
 
     def _index(self) -> Tuple[List[np.ndarray], List[np.ndarray]]:
-        """List the images of each identity that has both modalities."""
+        """List the images of each identity that has all modalities that are drawn."""
         labels = np.asarray(self.dataset.labels)
         modalities = np.asarray(self.dataset.modalities)
         visible, infrared, lonely = [], [], 0
@@ -73,15 +80,16 @@ class CrossModalityIdentitySampler(Sampler):
             of_label = labels == label
             rows_visible = np.flatnonzero(of_label & (modalities == Modality.VISIBLE))
             rows_infrared = np.flatnonzero(of_label & (modalities == Modality.INFRARED))
-            if len(rows_visible) and len(rows_infrared):
+            if ((len(rows_visible) or not self.num_visible)
+                    and (len(rows_infrared) or not self.num_infrared)):
                 visible.append(rows_visible)
                 infrared.append(rows_infrared)
             else:
                 lonely += 1
         if lonely:
             print_log(
-                f'{type(self).__name__} leaves out {lonely} identities that have images of one '
-                'modality only', 'current')
+                f'{type(self).__name__} leaves out {lonely} identities that lack images of a '
+                'modality', 'current')
         return visible, infrared
 
     @abstractmethod

@@ -18,22 +18,29 @@ class CrossModalityPKSampler(CrossModalityIdentitySampler):
     many images as the larger modality has, rounded down: 695 on SYSU-MM01 and 64
     on RegDB with 8 identities and 4 + 4 images.
 
+    With no image of one modality per identity a network is trained on the other
+    alone, and identities need images of that one only.
+
     Args:
         dataset: a dataset with ``labels`` and ``modalities``.
         num_ids: identities per step and rank.
-        num_visible: visible images per identity.
-        num_infrared: infrared images per identity.
+        num_visible: visible images per identity; 0 for none.
+        num_infrared: infrared images per identity; 0 for none.
         seed: the runner's seed; None draws one that all ranks share.
 
     Raises:
         DatasetError: if there are too few identities for a step.
     """
 
+    allows_one_modality = True
+
     def _count_steps(self) -> int:
-        steps = max(
-            sum(map(len, self.visible)) // (self.global_num_ids * self.num_visible),
-            sum(map(len, self.infrared)) // (self.global_num_ids * self.num_infrared))
-        return max(steps, 1)
+        drawn = ((self.visible, self.num_visible), (self.infrared, self.num_infrared))
+        steps = [
+            sum(map(len, images)) // (self.global_num_ids * number) for images, number in drawn
+            if number
+        ]
+        return max(1, *steps)
 
     def _steps(self, rng: np.random.Generator) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
         for _ in range(self.num_steps):

@@ -6,6 +6,7 @@ import pickle
 from http.client import HTTPException
 from inspect import signature
 from pathlib import Path
+from typing import Optional
 
 import torch
 from mmengine.dist import all_reduce
@@ -42,14 +43,24 @@ class PretrainedIfAvailable(PretrainedInit):
     Args:
         checkpoint: ``torchvision://<model>``, an ``http(s)://`` address, or a file. A
             file that is missing is an error: whoever names one means it.
-        prefix: name of the part of a larger model to load.
+        prefix: name of the part of a larger model to load; ``backbone.trunk`` is the trunk
+            of a model that this toolbox trained.
         map_location: as in :func:`torch.load`.
+        made_by: command that makes the file, for the message if it is missing.
 
     Raises:
         CheckpointError: if ``checkpoint`` names a file or a torchvision model that does
             not exist, an address of another scheme, a broken file, or the weights of
             another network.
     """
+
+    def __init__(self,
+                 checkpoint: str,
+                 prefix: Optional[str] = None,
+                 map_location: Optional[str] = None,
+                 made_by: Optional[str] = None) -> None:
+        super().__init__(checkpoint, prefix, map_location)
+        self.made_by = made_by
 
     def __call__(self, module: nn.Module) -> None:
         """Initialise a module.
@@ -59,8 +70,9 @@ class PretrainedIfAvailable(PretrainedInit):
         """
         if '://' not in self.checkpoint:
             if not Path(self.checkpoint).expanduser().is_file():
+                hint = f': make it by "{self.made_by}"' if self.made_by else ''
                 raise CheckpointError(
-                    f'there is no file "{self.checkpoint}" with pre-trained weights.')
+                    f'there is no file "{self.checkpoint}" with pre-trained weights{hint}.')
             self._load(module)
             return
         url = self._address()
