@@ -12,13 +12,14 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import Registry
 
 import mmvireid.registry
-from mmvireid.registry import METRICS, MODELS
+from mmvireid.registry import HOOKS, METRICS, MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -309,3 +310,23 @@ def test_readme_shows_the_published_numbers_of_the_methods_pages():
     pages = ''.join(path.read_text() for path in ROOT.glob('configs/*/README.md'))
     assert numbers
     assert all(pair in pages for pair in numbers)
+
+
+def test_an_associator_of_your_own(scratch, monkeypatch):
+    """The example joins the two modalities of each person, and its config uses it."""
+    page = ROOT / 'docs/en/unsupervised.md'
+    for mark, name, text in blocks(page, 'python'):
+        if mark == 'file':
+            (scratch / name).write_text(text)
+    monkeypatch.syspath_prepend(scratch)
+    cfg = Config.fromfile(scratch / 'my_unsupervised_config.py')
+    branch = HOOKS.build(cfg.default_hooks.pseudo_labels).branches['cross']
+    people, modality = np.repeat(np.arange(6), 10), np.tile(np.repeat([0, 1], 5), 6)
+    features = torch.eye(8)[people] + 0.1 * torch.eye(8)[6 + modality]
+    labels = people + 6 * modality
+    labels[:3] = -1
+    joined = branch.associator(features, labels, modality)
+    assert (joined[:3] == -1).all()
+    assert (joined[3:] == people[3:]).all()
+    plan, = branch.memory(features, joined, modality)
+    assert len(plan.centroids) == 6
