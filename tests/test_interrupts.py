@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import signal
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -19,6 +20,21 @@ def default_handler():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def interrupted(monkeypatch, capsys):
+    """Run a function below the guard of a command line; tell what was printed at the end."""
+
+    def run(function):
+        # The command line would end this process.
+        monkeypatch.setattr('mmvireid.apis.launch._leave_standing', sys.exit)
+        with pytest.raises(SystemExit) as stop, one_sentence_errors('Start again.'):
+            function()
+        assert stop.value.code == 130
+        return capsys.readouterr().err
+
+    return run
 
 
 def press_ctrl_c():
@@ -57,24 +73,18 @@ def test_the_next_iteration_or_epoch_stops(mode, moment):
 
 
 @ignored
-def test_the_end_stops_at_the_latest(capsys):
-    with pytest.raises(SystemExit) as stop, one_sentence_errors('Start again.'):
-        swallow()
-    assert stop.value.code == 130
-    assert capsys.readouterr().err.endswith('\nInterrupted. Start again.\n')
+def test_the_end_stops_at_the_latest(interrupted):
+    assert interrupted(swallow).endswith('\nInterrupted. Start again.\n')
 
 
-def test_an_error_that_a_library_made_of_it_is_an_interruption(capsys):
+def test_an_error_that_a_library_made_of_it_is_an_interruption(interrupted):
     def format_the_config():
         try:
             press_ctrl_c()
         except:  # noqa: E722
             raise SyntaxError('the config cannot be formatted') from None
 
-    with pytest.raises(SystemExit) as stop, one_sentence_errors('Start again.'):
-        format_the_config()
-    assert stop.value.code == 130
-    assert capsys.readouterr().err == '\nInterrupted. Start again.\n'
+    assert interrupted(format_the_config) == '\nInterrupted. Start again.\n'
 
 
 def test_each_press_acts_at_once():

@@ -1,6 +1,7 @@
 """What the command lines share: configs, work directories, errors in one sentence."""
 
 import argparse
+import atexit
 import inspect
 import json
 import os
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator, Optional, Sequence, Union
 
@@ -61,7 +62,7 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
             traceback.print_exc()
         _exit(f'Error: {_last_sentence(error)}', 1)
     except KeyboardInterrupt:
-        _exit(f'\nInterrupted. {hint}'.rstrip(), 130)
+        _exit(f'\nInterrupted. {hint}'.rstrip(), 130, interrupted=True)
 
 
 def _is_deliberate(error: Exception) -> bool:
@@ -73,14 +74,28 @@ def _is_deliberate(error: Exception) -> bool:
     return inside and (origin.line or '').startswith('raise ')
 
 
-def _exit(message: str, code: int) -> None:
+def _exit(message: str, code: int, interrupted: bool = False) -> None:
     """Print to the terminal and leave; other ranks must not wait for this one."""
     rank = int(os.environ.get('RANK', 0))
     print(f'[process {rank}] {message}' if rank else message, file=sys.stderr, flush=True)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         # A collective would never return: the other ranks are elsewhere.
         os._exit(code)
+    if interrupted:
+        _leave_standing(code)
     sys.exit(code)
+
+
+def _leave_standing(code: int) -> None:
+    """End the process without taking apart what Ctrl-C has left half-built.
+
+    Numba's compiler, interrupted while it hands a module over, would free it twice, and
+    the process would die of that instead of giving its exit code.
+    """
+    atexit._run_exitfuncs()  # data-loading processes end, loggers write what they hold
+    with suppress(BrokenPipeError):  # nobody reads any more
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def _last_sentence(error: Exception) -> str:
