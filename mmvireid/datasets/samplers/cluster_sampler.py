@@ -71,11 +71,6 @@ class ClusterSampler(Sampler):
         self.turns: Tuple[str, ...] = ('', )
         self.labels: Dict[str, np.ndarray] = {}
 
-    @property
-    def batch_size(self) -> int:
-        """Number of images of a batch on each rank."""
-        return self.num_instances * sum(self.num_clusters.values())
-
     def set_turns(self, turns: Sequence[str]) -> None:
         """Set from which branches the batches are drawn in turn.
 
@@ -118,7 +113,8 @@ class ClusterSampler(Sampler):
 
     def __len__(self) -> int:
         """Number of images of this rank in an epoch."""
-        return self.num_steps * len(self.turns) * self.batch_size
+        return (self.num_steps * len(self.turns) * self.num_instances
+                * sum(self.num_clusters.values()))
 
     def __iter__(self) -> Iterator[int]:
         """Yield the image indices of this rank."""

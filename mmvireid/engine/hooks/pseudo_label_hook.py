@@ -69,7 +69,7 @@ class PseudoLabelHook(Hook):
 
     Raises:
         ClusteringError: after ``max_failures``, or when there are no labels to begin with.
-        ValueError: before training, if the parts of the config do not fit together.
+        ValueError: before training, if a stage names a branch that hook or head does not have.
     """
 
     # Before the timer, which would count the clustering as waiting for data.
@@ -169,7 +169,7 @@ class PseudoLabelHook(Hook):
                         self.branches[name].good_labels = saved['labels'].cpu().numpy()
 
     def _check(self, runner: Runner) -> None:
-        """Find mistakes that would otherwise show in a later stage, or never."""
+        """Find a mistake that would otherwise show in a later stage."""
         stages = getattr(runner.train_loop, 'stages', None)
         names = self.branches if stages is None else [n for s in stages for n in s.branches]
         for owner, known in (('PseudoLabelHook', self.branches),
@@ -178,11 +178,6 @@ class PseudoLabelHook(Hook):
             if unknown:
                 raise ValueError(f'training uses the branch "{unknown[0]}", but {owner} has only '
                                  f'{", ".join(sorted(known))}')
-        loader = runner.train_dataloader
-        if loader.batch_size != loader.sampler.batch_size:
-            raise ValueError(
-                f'train_dataloader.batch_size is {loader.batch_size}, but its sampler draws '
-                f'{loader.sampler.batch_size} images for a batch of a branch: give both the same')
 
     def _wanted(self, runner: Runner) -> tuple[str, ...]:
         """Return the branches of this epoch, in the order of their turns."""
