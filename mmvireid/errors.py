@@ -31,3 +31,7 @@ class EvaluationError(MMVIReIDError, ValueError):
 
 class ClusteringError(MMVIReIDError):
     """Report that clustering gives nothing to learn from."""
+
+
+class GalleryIndexError(MMVIReIDError, ValueError):
+    """Report a gallery index that cannot be used as asked."""

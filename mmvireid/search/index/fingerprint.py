@@ -1,0 +1,43 @@
+"""Tell models apart by their weights."""
+
+import hashlib
+from typing import Mapping, Union
+
+import torch
+from torch import nn
+
+
+def model_fingerprint(model: Union[nn.Module, Mapping[str, torch.Tensor]], *details: str) -> str:
+    """Return a name that two models share only if their weights are equal.
+
+    Descriptors of different models cannot be compared, and nothing in the numbers shows
+    it. The name depends on the names, types, shapes and values of the weights, not on the
+    device that they are on, nor on a wrapper for several processes.
+
+    Args:
+        model: a network, or its ``state_dict``.
+        *details: what else the descriptors depend on, such as the size of the images or
+            the name of the descriptor.
+
+    Returns:
+        str: SHA-256 in hexadecimal digits, 64 characters.
+
+    Raises:
+        ValueError: if there are no weights, as in a checkpoint from which ``state_dict``
+            was not taken.
+    """
+    state = model.state_dict() if isinstance(model, nn.Module) else model
+    weights = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    if not weights:
+        raise ValueError('a fingerprint needs a network or its state_dict, '
+                         'and what was given holds no weights at its first level')
+    if all(name.startswith('module.') for name in weights):
+        weights = {name[len('module.'):]: value for name, value in weights.items()}
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = weights[name].detach().cpu().contiguous()
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}\0'.encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    for detail in details:
+        digest.update(f'\0{detail}'.encode())
+    return digest.hexdigest()
