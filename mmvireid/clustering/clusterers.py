@@ -7,9 +7,11 @@ import torch
 from scipy import sparse
 from sklearn.cluster import DBSCAN
 
+from mmvireid.processes import main_process_computes
 from mmvireid.registry import TASK_UTILS
+from mmvireid.search.topk import float_rows
 
-from .jaccard import jaccard_distance
+from .jaccard import distance_from_lists, neighbor_lists
 
 Array = Union[np.ndarray, torch.Tensor]
 
@@ -62,6 +64,10 @@ def disjoint_subsets(num_images: int, ratio: float,
 class JaccardDBSCAN:
     """Cluster by DBSCAN on the k-reciprocal Jaccard distance.
 
+    With several processes all of them call, with the same arguments, and get the same
+    labels: each searches neighbours for its share of the images, the main one does the
+    rest while the others wait, as long as it takes.
+
     Args:
         eps: largest distance of neighbours.
         min_samples: neighbours that make a core image.
@@ -71,6 +77,8 @@ class JaccardDBSCAN:
         expansion: see :func:`jaccard_distance`.
         half_list: see :func:`jaccard_distance`.
         backend: see :func:`jaccard_distance`.
+        distributed: work together with the other processes of ``torch.distributed``, if
+            there are any. False where a process clusters alone.
     """
 
     def __init__(self,
@@ -81,16 +89,19 @@ class JaccardDBSCAN:
                  modality_aware: bool = False,
                  expansion: str = 'per_modality',
                  half_list: str = 'merged',
-                 backend: str = 'torch') -> None:
+                 backend: str = 'torch',
+                 distributed: bool = True) -> None:
         self.eps = eps
         self.min_samples = min_samples
         self.modality_aware = modality_aware
-        self.distance = {
+        self.distributed = distributed
+        self.lists = {
             'k1': k1,
             'k2': k2,
             'expansion': expansion,
             'half_list': half_list,
-            'backend': backend
+            'backend': backend,
+            'distributed': distributed
         }
 
     def __call__(self,
@@ -110,16 +121,19 @@ class JaccardDBSCAN:
 
         Raises:
             ValueError: if ``modality_aware`` and no modality is given.
+            RuntimeError: if clustering failed on the main process, on the others.
         """
         if self.modality_aware and modality is None:
             raise ValueError('modality-aware clustering needs the modality of each image')
         labels = np.full(len(features), -1, dtype=np.int64)
         rows = np.arange(len(features)) if subset is None else np.asarray(subset)
-        chosen = features if subset is None else features[rows]
-        distance = jaccard_distance(
-            chosen,
-            modality=modality[rows] if self.modality_aware else None,
-            max_distance=self.eps,
-            **self.distance)
-        labels[rows] = dbscan_labels(distance, eps=self.eps, min_samples=self.min_samples)
+        chosen = float_rows('features', features if subset is None else features[rows])
+        lists = neighbor_lists(
+            chosen, modality=modality[rows] if self.modality_aware else None, **self.lists)
+
+        def cluster() -> np.ndarray:
+            distance = distance_from_lists(chosen, lists, max_distance=self.eps)
+            return dbscan_labels(distance, eps=self.eps, min_samples=self.min_samples)
+
+        labels[rows] = main_process_computes(cluster) if self.distributed else cluster()
         return labels

@@ -10,7 +10,7 @@ from mmvireid.search.topk import float_rows
 
 from .encoding import k_reciprocal_encoding
 from .jaccard_kernel import jaccard_rows, mirror_rows, pair_bounds
-from .neighbors import balanced_lists, plain_lists, reweighted_lists
+from .neighbors import NeighborLists, balanced_lists, plain_lists, reweighted_lists
 
 Array = Union[np.ndarray, torch.Tensor]
 
@@ -27,7 +27,8 @@ def jaccard_distance(features: Array,
                      max_distance: float = 1.0,
                      expansion: str = 'per_modality',
                      half_list: str = 'merged',
-                     backend: str = 'torch') -> sparse.csr_matrix:
+                     backend: str = 'torch',
+                     distributed: bool = False) -> sparse.csr_matrix:
     """Compute the k-reciprocal Jaccard distance, plain or modality-aware, sparse throughout.
 
     An image pair without a common neighbour is at distance exactly 1 and is not stored, so
@@ -52,6 +53,9 @@ def jaccard_distance(features: Array,
             of it from each modality.
         backend: search backend of :func:`mmvireid.search.topk`; ``'torch'`` and ``'faiss'``
             are exact, ``'ivf'`` is approximate and logs its recall.
+        distributed: share the search for neighbours out over the processes of
+            ``torch.distributed``, all of which have to call with the same arguments; each
+            then computes the distance from the same lists.
 
     Returns:
         scipy.sparse.csr_matrix: shape ``(N, N)`` float32, symmetric, an explicit 0 diagonal
@@ -61,6 +65,39 @@ def jaccard_distance(features: Array,
         ValueError: if shapes do not agree, a value is not finite, or an option is unknown.
     """
     features = float_rows('features', features)
+    lists = neighbor_lists(
+        features, k1=k1, k2=k2, modality=modality, expansion=expansion, half_list=half_list,
+        backend=backend, distributed=distributed)
+    return distance_from_lists(features, lists, max_distance=max_distance)
+
+
+def neighbor_lists(features: torch.Tensor,
+                   *,
+                   k1: int = 30,
+                   k2: int = 6,
+                   modality: Optional[Array] = None,
+                   expansion: str = 'per_modality',
+                   half_list: str = 'merged',
+                   backend: str = 'torch',
+                   distributed: bool = False) -> NeighborLists:
+    """Search the neighbours that the Jaccard distance is made of.
+
+    Args:
+        features: shape ``(N, D)`` float32, finite, torch (CPU or CUDA).
+        k1: see :func:`jaccard_distance`.
+        k2: see :func:`jaccard_distance`.
+        modality: see :func:`jaccard_distance`.
+        expansion: see :func:`jaccard_distance`.
+        half_list: see :func:`jaccard_distance`.
+        backend: see :func:`jaccard_distance`.
+        distributed: see :func:`jaccard_distance`.
+
+    Returns:
+        NeighborLists: the lists of all images.
+
+    Raises:
+        ValueError: if shapes do not agree or an option is unknown.
+    """
     if len(features) == 0:
         raise ValueError('there are no features to compare')
     if k1 < 2 or k2 < 1:
@@ -70,14 +107,28 @@ def jaccard_distance(features: Array,
     if half_list not in ('merged', 'balanced'):
         raise ValueError(f'half_list must be "merged" or "balanced", got "{half_list}"')
     if modality is None:
-        lists = plain_lists(features, k1, k2, backend=backend)
-    else:
-        modality = _modality_array(modality, len(features))
-        if expansion == 'reweighted':
-            lists = reweighted_lists(features, modality, k1, k2, backend=backend)
-        else:
-            lists = balanced_lists(features, modality, k1, k2, half_list=half_list,
-                                   split_k2=expansion == 'split', backend=backend)
+        return plain_lists(features, k1, k2, backend=backend, distributed=distributed)
+    modality = _modality_array(modality, len(features))
+    if expansion == 'reweighted':
+        return reweighted_lists(features, modality, k1, k2, backend=backend,
+                                distributed=distributed)
+    return balanced_lists(features, modality, k1, k2, half_list=half_list,
+                          split_k2=expansion == 'split', backend=backend,
+                          distributed=distributed)
+
+
+def distance_from_lists(features: torch.Tensor, lists: NeighborLists, *,
+                        max_distance: float = 1.0) -> sparse.csr_matrix:
+    """Compute the Jaccard distance once the neighbours are known.
+
+    Args:
+        features: shape ``(N, D)`` float32, torch (CPU or CUDA).
+        lists: neighbour lists of all images.
+        max_distance: largest distance to store.
+
+    Returns:
+        scipy.sparse.csr_matrix: shape ``(N, N)``, see :func:`jaccard_distance`.
+    """
     encoding = k_reciprocal_encoding(features, lists)
     num = len(features)
     upper = jaccard_pairs(encoding, np.arange(num), np.arange(1, num + 1), max_distance)

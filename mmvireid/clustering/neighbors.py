@@ -38,7 +38,8 @@ def plain_lists(features: torch.Tensor,
                 k1: int,
                 k2: int,
                 *,
-                backend: str = 'torch') -> NeighborLists:
+                backend: str = 'torch',
+                distributed: bool = False) -> NeighborLists:
     """Rank all images together by Euclidean distance.
 
     ``k1`` columns include the image itself, and the half list has one column more than
@@ -50,12 +51,14 @@ def plain_lists(features: torch.Tensor,
         k1: length of the full list.
         k2: length of the expansion list, 1 for no expansion.
         backend: search backend, see :func:`mmvireid.search.topk`.
+        distributed: share the search, see :func:`mmvireid.search.self_topk`.
 
     Returns:
         NeighborLists: one expansion list.
     """
     columns = _take('the data', len(features), max(k1, k2))
-    (_, ranks), = self_topk(features, columns, metric='l2', backend=backend)
+    (_, ranks), = self_topk(
+        features, columns, metric='l2', backend=backend, distributed=distributed)
     ranks = ranks.cpu().numpy()
     return NeighborLists(
         full=ranks[:, :k1],
@@ -70,7 +73,8 @@ def balanced_lists(features: torch.Tensor,
                    *,
                    half_list: str = 'merged',
                    split_k2: bool = False,
-                   backend: str = 'torch') -> NeighborLists:
+                   backend: str = 'torch',
+                   distributed: bool = False) -> NeighborLists:
     """Take half of each list from the visible and half from the infrared images.
 
     The nearest images of anyone are mostly of the own modality; taking ``k1 // 2`` from
@@ -87,6 +91,7 @@ def balanced_lists(features: torch.Tensor,
         split_k2: take ``k2 // 2`` (at least 1) images per modality instead of ``k2``: the
             paper's text.
         backend: search backend, see :func:`mmvireid.search.topk`.
+        distributed: share the search, see :func:`mmvireid.search.self_topk`.
 
     Returns:
         NeighborLists: one expansion list per modality present.
@@ -96,7 +101,8 @@ def balanced_lists(features: torch.Tensor,
     columns = max(share, length, 1)
     for value, name in enumerate(('visible', 'infrared')):
         _take(f'the {name} modality', int((modality == value).sum()), columns)
-    found = self_topk(features, columns, groups=modality, backend=backend)
+    found = self_topk(
+        features, columns, groups=modality, backend=backend, distributed=distributed)
     scores = [score.cpu().numpy() for score, _ in found]
     ranks = [rank.cpu().numpy() for _, rank in found]
     half = min(half_of(k1) + 1, k1)
@@ -116,7 +122,8 @@ def reweighted_lists(features: torch.Tensor,
                      k1: int,
                      k2: int,
                      *,
-                     backend: str = 'torch') -> NeighborLists:
+                     backend: str = 'torch',
+                     distributed: bool = False) -> NeighborLists:
     """Rank all images together; balance the modalities in the query expansion only.
 
     The visible and the infrared ones among the first ``k2`` get the same total weight.
@@ -128,12 +135,13 @@ def reweighted_lists(features: torch.Tensor,
         k1: length of the full list.
         k2: length of the expansion list, 1 for no expansion.
         backend: search backend, see :func:`mmvireid.search.topk`.
+        distributed: share the search, see :func:`mmvireid.search.self_topk`.
 
     Returns:
         NeighborLists: two expansion lists, holes where a neighbour is of the other
         modality.
     """
-    lists = plain_lists(features, k1, k2, backend=backend)
+    lists = plain_lists(features, k1, k2, backend=backend, distributed=distributed)
     if not lists.expansion:
         return lists
     ranks, = lists.expansion
@@ -159,5 +167,5 @@ def _take(name: str, available: int, wanted: int) -> int:
         # every epoch.
         warnings.warn(
             f'{name} has only {available} images where {wanted} neighbours were asked for; '
-            'lists are as long as the data allow', stacklevel=4)
+            'lists are as long as the data allow', stacklevel=5)
     return min(available, wanted)

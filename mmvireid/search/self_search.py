@@ -9,12 +9,18 @@ On CPU three things make it cheaper than a general search, and none makes it app
   score comes within twice that bound of the k-th best is kept as a candidate; the true
   neighbours are always among them;
 * candidates are scored again in float32, and the neighbours are chosen from these scores.
+
+Several processes can share the work: each searches the neighbours of its share of the images
+among all, and the lists are gathered.
 """
 
 from typing import List, Optional, Tuple
 
 import numpy as np
 import torch
+import torch.distributed as torch_dist
+
+from mmvireid.processes import complete_rows, num_processes
 
 from .selection_kernel import merge_block, merge_columns
 from .self_search_kernel import collect_columns, collect_rows, score_candidates
@@ -24,7 +30,7 @@ from .topk import topk
 BLOCK = 2048
 #: Candidates that a row can hold per group; a row with more is searched in float32.
 CAPACITY = 512
-#: Below this many images blocks are too few for symmetry to pay.
+#: Below this many images blocks are too few for symmetry to pay, or for sharing them out.
 SYMMETRY_FROM = 512
 
 Neighbors = Tuple[torch.Tensor, torch.Tensor]
@@ -36,11 +42,17 @@ def self_topk(features: torch.Tensor,
               groups: Optional[np.ndarray] = None,
               metric: str = 'inner_product',
               backend: str = 'torch',
-              low_precision: Optional[bool] = None) -> List[Neighbors]:
+              low_precision: Optional[bool] = None,
+              distributed: bool = False) -> List[Neighbors]:
     """Find the ``k`` nearest images of each image, in each group apart.
 
     The result is that of :func:`mmvireid.search.topk` of all images with the images of a
     group; a group is a modality, for example, or a camera.
+
+    With ``distributed`` and several processes, each searches a share of the rows and all
+    end with the same lists. Those of ``'torch'`` on CPU are to the last bit what one
+    process finds: shares are whole blocks, so the same products are formed. With other
+    backends and on a GPU products may round differently in blocks of another size.
 
     Args:
         features: shape ``(N, D)`` float32, finite, torch (CPU or CUDA).
@@ -52,6 +64,9 @@ def self_topk(features: torch.Tensor,
             symmetry.
         low_precision: whether to form candidates in bfloat16; None where the processor
             does so natively.
+        distributed: share the rows out over the processes of ``torch.distributed``. Then
+            all of them have to call, with the same arguments; a process that calls alone
+            would wait for the others.
 
     Returns:
         list: for each group, ascending, scores float32 and indices int64 into
@@ -62,10 +77,13 @@ def self_topk(features: torch.Tensor,
         members = [np.arange(len(features))]
     else:
         members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    distributed = distributed and num_processes() > 1 and len(features) >= SYMMETRY_FROM
     if backend == 'torch' and not features.is_cuda and len(features) >= SYMMETRY_FROM:
         if low_precision is None:
             low_precision = multiplies_bfloat16()
-        return _symmetric(features, members, k, metric, low_precision)
+        return _symmetric(features, members, k, metric, low_precision, distributed)
+    if distributed:
+        return _shared(features, members, k, metric, backend)
     found = []
     for rows in members:
         rows = torch.from_numpy(rows).to(features.device)
@@ -82,7 +100,37 @@ def multiplies_bfloat16() -> bool:
         for name in ('_is_avx512_bf16_supported', '_is_amx_tile_supported'))
 
 
-def _symmetric(features, members, k, metric, low_precision):
+def _shared(features, members, k, metric, backend):
+    """Search this process's share of the rows in a general way; gather the lists."""
+    num = len(features)
+    bounds = _share_bounds(np.arange(num + 1), num_processes())
+    rank = torch_dist.get_rank()
+    own = slice(bounds[rank], bounds[rank + 1])
+    found = []
+    for rows in members:
+        rows = torch.from_numpy(rows).to(features.device)
+        gallery = features if len(rows) == num else features[rows]
+        scores = features.new_empty(num, min(k, len(rows)))
+        indices = torch.empty(scores.shape, dtype=torch.int64, device=features.device)
+        if own.start < own.stop:
+            scores[own], nearest = topk(features[own], gallery, k, metric=metric,
+                                        backend=backend)
+            indices[own] = rows[nearest]
+        found.append((scores, indices))
+    # After all searches: no process waits for another between two groups.
+    for scores, indices in found:
+        complete_rows(scores, bounds)
+        complete_rows(indices, bounds)
+    return found
+
+
+def _share_bounds(edges, num_shares):
+    """Cut rows into shares of about the same size, at some of the given edges."""
+    even = np.linspace(edges[0], edges[-1], num_shares + 1)
+    return [int(edges[np.abs(edges - cut).argmin()]) for cut in even]
+
+
+def _symmetric(features, members, k, metric, low_precision, distributed):
     """Search the blocks on and above the diagonal; see the module's text."""
     num = len(features)
     # Group after group, so that a block's columns are of one group.
@@ -95,7 +143,16 @@ def _symmetric(features, members, k, metric, low_precision):
     if metric == 'l2':
         bias = -0.5 * ordered.square().sum(1).numpy()
     search = _search_bfloat16 if low_precision else _search_float32
-    found = search(ordered, bias, sizes, k)
+    if distributed:
+        edges = np.array([0] + [stop for _, _, stop in _blocks(sizes)])
+        bounds = _share_bounds(edges, num_processes())
+        rank = torch_dist.get_rank()
+        found = search(ordered, bias, sizes, k, range(bounds[rank], bounds[rank + 1]))
+        for scores, indices in found:
+            complete_rows(torch.from_numpy(scores), bounds)
+            complete_rows(torch.from_numpy(indices), bounds)
+    else:
+        found = search(ordered, bias, sizes, k, range(num))
 
     result = []
     inverse = torch.empty(num, dtype=torch.int64)
@@ -119,42 +176,49 @@ def _blocks(sizes):
         first += size
 
 
-def _products(rows, sizes):
+def _products(rows, sizes, own):
     """Yield block pairs on and above the diagonal with their float32 products.
 
     Blocks come in ascending order for a row as for a column, so that entries arrive in the
-    order of their index, which is the tie rule of the selection.
+    order of their index, which is the tie rule of the selection. Only pairs that serve an
+    own block are formed; with each come two flags, whether it serves its rows and whether,
+    read by columns, it serves those.
     """
     blocks = list(_blocks(sizes))
     products = rows.new_empty(BLOCK * BLOCK)
     scores = torch.empty(BLOCK * BLOCK)
     for number, upper in enumerate(blocks):
         for right in blocks[number:]:
+            serves = upper[1] in own, right != upper and right[1] in own
+            if not any(serves):
+                continue
             part, images = rows[upper[1]:upper[2]], rows[right[1]:right[2]]
             shape = (len(part), len(images))
             block = products[:shape[0] * shape[1]].view(shape)
             torch.mm(part, images.T, out=block)
             if block.dtype == torch.float32:
-                yield upper, right, block.numpy()
+                yield upper, right, block.numpy(), *serves
             else:
                 wide = scores[:shape[0] * shape[1]].view(shape)
-                yield upper, right, wide.copy_(block).numpy()
+                yield upper, right, wide.copy_(block).numpy(), *serves
 
 
-def _search_float32(rows, bias, sizes, k):
-    """Select from float32 blocks directly."""
+def _search_float32(rows, bias, sizes, k, own):
+    """Select from float32 blocks directly, for the rows of ``own``, which are whole blocks."""
     found = [(np.full((len(rows), min(k, size)), -np.inf, np.float32),
               np.full((len(rows), min(k, size)), -1, np.int64)) for size in sizes]
-    for (group, top, bottom), (other, left, right), block in _products(rows, sizes):
-        scores, indices = found[other]
-        merge_block(block, bias[left:right], left, scores[top:bottom], indices[top:bottom])
-        if top != left:
+    for (group, top, bottom), (other, left, right), block, by_rows, by_columns in _products(
+            rows, sizes, own):
+        if by_rows:
+            scores, indices = found[other]
+            merge_block(block, bias[left:right], left, scores[top:bottom], indices[top:bottom])
+        if by_columns:
             scores, indices = found[group]
             merge_columns(block, bias[top:bottom], top, scores[left:right], indices[left:right])
     return found
 
 
-def _search_bfloat16(rows, bias, sizes, k):
+def _search_bfloat16(rows, bias, sizes, k, own):
     """Collect candidates from bfloat16 blocks, then score them in float32."""
     num, dim = rows.shape
     rounded = rows.bfloat16()
@@ -167,10 +231,12 @@ def _search_bfloat16(rows, bias, sizes, k):
         cut.append(np.full(num, -np.inf, np.float32))
         count.append(np.zeros(num, np.int64))
     state = list(zip(best, cut, count, scores, indices))
-    for (group, top, bottom), (other, left, right), block in _products(rounded, sizes):
-        part = [array[top:bottom] for array in state[other]]
-        collect_rows(block, bias[left:right], left, margin[top:bottom], *part)
-        if top != left:
+    for (group, top, bottom), (other, left, right), block, by_rows, by_columns in _products(
+            rounded, sizes, own):
+        if by_rows:
+            part = [array[top:bottom] for array in state[other]]
+            collect_rows(block, bias[left:right], left, margin[top:bottom], *part)
+        if by_columns:
             part = [array[left:right] for array in state[group]]
             collect_columns(block, bias[top:bottom], top, margin[left:right], *part)
 
@@ -179,9 +245,11 @@ def _search_bfloat16(rows, bias, sizes, k):
         exact = np.full((num, min(k, size)), -np.inf, np.float32)
         chosen = np.full((num, min(k, size)), -1, np.int64)
         score_candidates(rows.numpy(), bias, cuts, counts, approximate, candidates, exact, chosen)
-        crowded = np.flatnonzero(counts < 0)
-        if len(crowded):
-            _search_rows(rows, bias, crowded, first, size, exact, chosen)
+        # Block by block: the same products, whatever else this process searches.
+        for _, start, stop in _blocks(sizes):
+            crowded = start + np.flatnonzero(counts[start:stop] < 0)
+            if len(crowded):
+                _search_rows(rows, bias, crowded, first, size, exact, chosen)
         found.append((exact, chosen))
         first += size
     return found
@@ -215,15 +283,12 @@ def _error_bound(rows, rounded, dim):
 
 
 def _search_rows(rows, bias, wanted, first, size, exact, chosen):
-    """Search some rows in float32, those with more candidates than fit."""
+    """Search some rows of a block in float32, those with more candidates than fit."""
     gallery, offset = rows[first:first + size], bias[first:first + size]
-    for start in range(0, len(wanted), BLOCK):
-        part = wanted[start:start + BLOCK]
-        scores = np.full((len(part), exact.shape[1]), -np.inf, np.float32)
-        indices = np.full((len(part), exact.shape[1]), -1, np.int64)
-        queries = rows[torch.from_numpy(part)]
-        for left in range(0, size, 4 * BLOCK):
-            block = queries @ gallery[left:left + 4 * BLOCK].T
-            merge_block(block.numpy(), offset[left:left + 4 * BLOCK], first + left, scores,
-                        indices)
-        exact[part], chosen[part] = scores, indices
+    scores = np.full((len(wanted), exact.shape[1]), -np.inf, np.float32)
+    indices = np.full((len(wanted), exact.shape[1]), -1, np.int64)
+    queries = rows[torch.from_numpy(wanted)]
+    for left in range(0, size, 4 * BLOCK):
+        block = queries @ gallery[left:left + 4 * BLOCK].T
+        merge_block(block.numpy(), offset[left:left + 4 * BLOCK], first + left, scores, indices)
+    exact[wanted], chosen[wanted] = scores, indices
