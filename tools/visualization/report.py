@@ -1,0 +1,88 @@
+#!/usr/bin/env python
+"""Test a checkpoint and write one HTML file that says how good it is and where it fails.
+
+Examples:
+    python tools/visualization/report.py CONFIG CHECKPOINT
+    python tools/visualization/report.py CONFIG CHECKPOINT --out report.html --protocol v2t t2v
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from mmvireid.apis import (
+    add_common_arguments,
+    as_list,
+    check_checkpoint,
+    check_work_dir,
+    load_config,
+    one_sentence_errors,
+    run_test,
+    write_demo_data,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--out', metavar='FILE.html', help='the report; by default report.html in the work '
+        'directory')
+    parser.add_argument(
+        '--protocol', nargs='+', metavar='SETTING', help='what to report, as in tools/test.py')
+    parser.add_argument(
+        '--explore', nargs='+', metavar='SETTING',
+        help='settings whose queries are shown one by one; by default the first reported')
+    parser.add_argument(
+        '--tta', action='store_true', help='average each descriptor with its mirror image')
+    parser.add_argument('--topk', type=int, default=10, help='gallery images for each query')
+    parser.add_argument(
+        '--max-megabytes', type=float, default=20, metavar='MB', help='largest size of the file')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def add_report(cfg, args: argparse.Namespace) -> None:
+    """Let the test end with a report."""
+    checkpoint = Path(args.checkpoint)
+    out = Path(args.out or Path(cfg.work_dir) / 'report.html')
+    check_work_dir(out.parent)
+    records = [folder / 'clustering.json' for folder in (checkpoint.parent, Path(cfg.work_dir))]
+    notes = [f'{checkpoint.parent.name}/{checkpoint.name}', time.strftime('%d %B %Y')]
+    if args.tta:
+        notes.insert(1, 'descriptors averaged with those of mirror images')
+    cfg.default_hooks.pop('ranking_list', None)
+    cfg.default_hooks.report = dict(
+        type='ReportHook',
+        out_file=str(out),
+        title=Path(args.config).stem,
+        notes=notes,
+        explore=args.explore,
+        topk=args.topk,
+        max_megabytes=args.max_megabytes,
+        clustering_file=next((str(path) for path in records if path.is_file()), None))
+
+
+def main() -> None:
+    """Test and report."""
+    args = parse_args()
+    with one_sentence_errors():
+        cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+        check_work_dir(cfg.work_dir)
+        check_checkpoint(args.checkpoint)
+        cfg.load_from = args.checkpoint
+        if args.tta:
+            cfg.model.test_cfg = {**cfg.model.get('test_cfg', {}), 'flip': True}
+        if args.protocol:
+            for evaluator in as_list(cfg.test_evaluator):
+                evaluator.settings = args.protocol
+        add_report(cfg, args)
+        write_demo_data(cfg)
+        run_test(cfg)
+
+
+if __name__ == '__main__':
+    main()
