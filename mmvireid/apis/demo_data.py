@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmvireid.datasets.synthetic import Request, make_synthetic
+from mmvireid.datasets.synthetic import Difficulty, Request, make_synthetic
 
 
 def write_demo_data(cfg: Config) -> None:
@@ -18,7 +18,8 @@ def write_demo_data(cfg: Config) -> None:
 
     Args:
         cfg: config of the run. ``demo_data`` has the arguments of
-            :class:`mmvireid.datasets.synthetic.Request` but the layout.
+            :class:`mmvireid.datasets.synthetic.Request` but the layout, ``difficulty`` as a
+            dict.
     """
     if not cfg.get('demo_data') or cfg.launcher != 'none':
         return
@@ -27,5 +28,8 @@ def write_demo_data(cfg: Config) -> None:
     begun = record.is_file() and not json.loads(record.read_text()).get('complete')
     if begun or not root.exists():
         print(f'{root} does not exist yet: drawing synthetic pedestrians, once.', flush=True)
-        arguments = dict(cfg.demo_data, size=tuple(cfg.demo_data.size))
+        arguments = dict(
+            cfg.demo_data,
+            size=tuple(cfg.demo_data.size),
+            difficulty=Difficulty(**cfg.demo_data.get('difficulty', {})))
         make_synthetic(Request('sysu', **arguments), root, workers=os.cpu_count() or 1)

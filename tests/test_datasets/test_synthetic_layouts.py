@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -273,6 +274,19 @@ def test_another_difficulty_is_another_dataset(tmp_path):
                      difficulty=Difficulty(occlusion=2))
     with pytest.raises(FileExistsError, match='another synthetic dataset'):
         make_synthetic(harder, tmp_path, quiet=True)
+
+
+def test_a_folder_from_before_a_strength_existed_is_known(tmp_path):
+    request = Request('sysu', 4, images_per_camera=1, size=(32, 32))
+    make_synthetic(request, tmp_path, quiet=True)
+    path = tmp_path / 'synthetic.json'
+    manifest = json.loads(path.read_text())
+    del manifest['request']['difficulty']['modality_gap']
+    path.write_text(json.dumps(manifest))
+    assert make_synthetic(request, tmp_path, quiet=True).skipped
+    with pytest.raises(FileExistsError, match='another synthetic dataset'):
+        make_synthetic(replace(request, difficulty=Difficulty(modality_gap=0.5)), tmp_path,
+                       quiet=True)
 
 
 def test_a_file_or_foreign_manifest_in_the_way_is_named(tmp_path):

@@ -81,6 +81,35 @@ def test_reflectance_follows_neither_colour_nor_the_sign_of_a_pattern():
     assert abs(np.mean(visible == infrared) - 0.5) < 0.05
 
 
+def test_modality_gap_is_the_share_of_cloths_whose_reflectance_is_drawn_apart():
+    def cloths(world):
+        people = [world.person(identity) for identity in range(1, 301)]
+        return [cloth for p in people for cloth in (p.upper, p.lower, p.shoe)]
+
+    default, half, none = (cloths(SyntheticWorld(0, Difficulty(modality_gap=gap)))
+                           for gap in (1.0, 0.5, 0.0))
+    assert cloths(SyntheticWorld(0)) == default
+    apart = 0
+    for one, two, three in zip(default, half, none):
+        # Colours and patterns do not depend on it.
+        assert (one.colour, one.accent, one.pattern) == (two.colour, two.accent, two.pattern)
+        assert three.reflectance == pytest.approx(brightness(three.colour))
+        assert three.accent_reflectance == pytest.approx(brightness(three.accent))
+        same = two.reflectance == three.reflectance
+        assert same or two.reflectance == one.reflectance
+        apart += not same
+    assert 0.45 < apart / len(half) < 0.55
+
+
+def test_modality_gap_leaves_visible_pictures_as_they_are():
+    calm = SyntheticWorld(0), SyntheticWorld(0, Difficulty(modality_gap=0.3))
+    for number in (1, 4):
+        one, two = (world.image(5, SYSU_CAMERAS[number], 1, SIZE) for world in calm)
+        np.testing.assert_array_equal(one, two)
+    with pytest.raises(ValueError, match='modality_gap must be at most 1, got 1.5'):
+        Difficulty(modality_gap=1.5)
+
+
 def test_patterns_keep_their_contrast_in_both_modalities():
     world = SyntheticWorld(3)
     cloths = [world.person(identity).upper for identity in range(1, 301)]

@@ -29,9 +29,12 @@ class Difficulty:
         pattern_rate (float): Probability that a garment has a pattern.
         extra_rate (float): Factor on the probability of bags, hats and scarves.
         shape_spread (float): Factor on the spread of body proportions.
+        modality_gap (float): Share of the cloths, at most 1.0, whose infrared look is
+            drawn apart from their colours. The others look as bright in infrared as by
+            day. Sensors and places differ all the same.
 
     Raises:
-        ValueError: If a value is negative.
+        ValueError: If a value is negative, or the modality gap above 1.
     """
 
     view_spread: float = 30.0
@@ -46,9 +49,13 @@ class Difficulty:
     pattern_rate: float = 0.75
     extra_rate: float = 1.0
     shape_spread: float = 1.0
+    modality_gap: float = 1.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             if getattr(self, field.name) < 0:
                 raise ValueError(f'Difficulty.{field.name} must not be negative, '
                                  f'got {getattr(self, field.name)}.')
+        if self.modality_gap > 1:
+            raise ValueError(
+                f'Difficulty.modality_gap must be at most 1, got {self.modality_gap}.')

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -107,6 +107,22 @@ def _read_manifest(out: Path) -> Optional[dict[str, Any]]:
                               'folder.') from error
 
 
+def _is_for(manifest: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Tell whether a manifest is that of a request.
+
+    Args:
+        manifest (dict[str, Any]): Content of the file. Strengths that did not exist when it
+            was written have their default, which leaves pictures as they were.
+        wanted (dict[str, Any]): The request as plain values.
+
+    Returns:
+        bool: Whether the same pictures are asked for.
+    """
+    request = dict(manifest.get('request') or {})
+    request['difficulty'] = {**asdict(Difficulty()), **request.get('difficulty', {})}
+    return request == wanted and manifest.get('version') == VERSION
+
+
 def _write_manifest(out: Path, request: dict[str, Any], plan: Plan, complete: bool) -> None:
     manifest = {
         'note': 'Synthetic pictures for trying and testing; no evidence about real data.',
@@ -155,8 +171,7 @@ def make_synthetic(request: Request, out: Union[str, Path], workers: int = 1,
     out = Path(out)
     manifest = _read_manifest(out)
     wanted = request.as_dict()
-    if manifest is not None and (manifest.get('request') != wanted
-                                 or manifest.get('version') != VERSION):
+    if manifest is not None and not _is_for(manifest, wanted):
         raise FileExistsError(f'{out} holds another synthetic dataset (see {out / MANIFEST}); '
                               'delete it or give a new folder.')
     plan = LAYOUTS[request.layout](request)

@@ -149,6 +149,9 @@ def _cloth(rng: np.random.Generator, difficulty: Difficulty,
     accent = tuple(float(min(1.0, c * scale)) for c in accent)
     reflectance = rng.uniform(0.12, 0.95)
     accent_reflectance = _distant(rng, reflectance, difficulty.infrared_contrast, 0.08, 0.98)
+    # Random numbers of its own: whatever the gap, a person keeps shape and colours.
+    if difficulty.modality_gap < 1 and rng.spawn(1)[0].random() >= difficulty.modality_gap:
+        reflectance, accent_reflectance = _brightness(colour), _brightness(accent)
     pattern = None
     if patterns and rng.random() < difficulty.pattern_rate:
         pattern = Pattern(patterns[rng.integers(len(patterns))], rng.uniform(0.045, 0.13),
@@ -176,7 +179,7 @@ def sample_pedestrian(rng: np.random.Generator,
     """Draw a person.
 
     Shape, pattern and accessories identify; colour and reflectance are drawn
-    apart, so that neither tells the other.
+    apart, so that neither tells the other (unless the modality gap is below 1).
 
     Args:
         rng (np.random.Generator): Random numbers of this person.
