@@ -1,16 +1,15 @@
 """Fixtures shared by all tests."""
 
+import contextlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import ROOT, Command, free_port
 
 # Many small operations: one thread is fastest, and results do not depend on the machine.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items):
@@ -72,19 +71,101 @@ train_cfg = dict(max_epochs=2, val_interval=1)
     return path
 
 
-@pytest.fixture(scope='session')
-def run_tool():
-    """Run a command line as a user does; give back the finished process."""
+@pytest.fixture
+def start_tool(tmp_path_factory):
+    """Start command lines as a user does, in a new interpreter; kill them after the test."""
+    with contextlib.ExitStack() as stack:
 
-    def run(*command, cwd=None, expect=0, launcher=(), **environment):
-        process = subprocess.run(
-            [sys.executable, *launcher, *(str(part) for part in command)],
-            cwd=cwd or ROOT,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=300)
-        assert process.returncode == expect, process.stdout[-4000:] + process.stderr[-4000:]
-        return process
+        def start(*command):
+            folder = tmp_path_factory.mktemp('output')
+            return stack.enter_context(Command([sys.executable, *command], folder, fresh=True))
+
+        yield start
+
+
+@pytest.fixture(scope='session')
+def run_tool(tmp_path_factory):
+    """Run a command line as a user does; give back the finished process.
+
+    Unless it is asked for a fresh process, or given options of the interpreter or another
+    program, it forks from a process that has done the imports.
+    """
+
+    def run(*command, cwd=ROOT, expect=0, program=sys.executable, fresh=False, **environment):
+        folder = tmp_path_factory.mktemp('output')
+        if fresh or program != sys.executable or str(command[0]).startswith('-'):
+            fresh, command = True, (program, *command)
+        with Command(command, folder, fresh, cwd, environment) as process:
+            finished = process.finish()
+        assert finished.returncode == expect, finished.stdout[-4000:] + finished.stderr[-4000:]
+        return finished
 
     return run
+
+
+@pytest.fixture
+def run_on_two(tmp_path_factory):
+    """Run a tool on two processes, as a launcher starts them."""
+
+    def run(*command):
+        port = free_port()
+        with contextlib.ExitStack() as stack:
+            ranks = [
+                stack.enter_context(Command(
+                    [*command, '--launcher', 'pytorch'], tmp_path_factory.mktemp('output'),
+                    environment=dict(
+                        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2',
+                        MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))))
+                for rank in range(2)
+            ]
+            # Where one has failed, the other would wait for it.
+            for rank in ranks:
+                rank.wait(until=lambda: any(r.code not in (None, 0) for r in ranks))
+            assert [rank.code for rank in ranks] == [0, 0], ''.join(
+                rank.output()[-4000:] for rank in ranks)
+
+    return run
+
+
+@pytest.fixture(scope='session')
+def tiny_bmil_config(tmp_path_factory, tiny_sysu):
+    """A config that trains both stages of BMIL on the tiny dataset in seconds."""
+    path = tmp_path_factory.mktemp('configs') / 'bmil_tiny.py'
+    path.write_text(f'''
+_base_ = ['{ROOT}/configs/bmil/bmil_r18_demo.py']
+data_root = '{tiny_sysu}'
+model = dict(
+    backbone=dict(trunk=dict(base_channels=8, stem_channels=8), init_cfg=None),
+    head=dict(in_channels=64))
+load = dict(type='LoadReIDImage', size=(48, 24))
+flip = dict(type='RandomFlip', prob=0.5)
+pack = dict(type='PackReIDInputs')
+train_dataloader = dict(
+    batch_size=16,
+    dataset=dict(
+        data_root=data_root,
+        pipeline=[load, dict(type='PadRandomCrop', padding=4), flip, pack]),
+    sampler=dict(
+        num_visible_clusters=2, num_infrared_clusters=2, num_instances=4, num_steps=3))
+test_dataloader = dict(
+    batch_size=32, dataset=dict(data_root=data_root, pipeline=[load, pack]))
+val_dataloader = test_dataloader
+val_evaluator = dict(num_trials=2)
+test_evaluator = dict(num_trials=2)
+train_cfg = dict(
+    stages=[
+        dict(name='a', epochs=2, branches=['intra']),
+        dict(name='b', epochs=2, branches=['intra', 'cross'], pipeline=[load, flip, pack]),
+    ],
+    val_interval=100)
+jaccard = dict(eps=0.5, min_samples=2, k1=8, k2=3)
+default_hooks = dict(
+    logger=dict(interval=1),
+    checkpoint=dict(max_keep_ckpts=-1),
+    pseudo_labels=dict(
+        extractor=dict(pipeline=[load, pack]),
+        branches=dict(
+            intra=dict(clusterer=dict(visible=jaccard, infrared=jaccard)),
+            cross=dict(clusterer=dict(clusterer=jaccard)))))
+''')
+    return path

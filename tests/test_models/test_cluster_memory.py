@@ -349,7 +349,8 @@ def worker(rank, folder):
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
     expected = prototypes_after_update()
-    torch.multiprocessing.spawn(worker, args=(str(tmp_path), ), nprocs=2)
+    torch.multiprocessing.start_processes(
+        worker, args=(str(tmp_path), ), nprocs=2, start_method='forkserver')
     for rank in range(2):
         found = torch.load(tmp_path / f'rank{rank}.pth', weights_only=True)
         for actual, one in zip(found, expected):

@@ -228,7 +228,8 @@ def worker(rank, folder):
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
     expected_losses, expected_grads = one_step(list(range(16)))
-    torch.multiprocessing.spawn(worker, args=(str(tmp_path), ), nprocs=2)
+    torch.multiprocessing.start_processes(
+        worker, args=(str(tmp_path), ), nprocs=2, start_method='forkserver')
     for rank in range(2):
         losses, grads = torch.load(tmp_path / f'rank{rank}.pth', weights_only=True)
         assert losses == pytest.approx(expected_losses, rel=1e-5)

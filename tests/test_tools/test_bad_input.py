@@ -4,13 +4,9 @@ The command lines run in this process, as their ``main``; one of them also as a 
 runs it.
 """
 
-import os
 import runpy
 import shutil
-import signal
-import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -65,7 +61,7 @@ def test_missing_config(tool):
 def test_missing_dataset_as_a_user_sees_it(run_tool, broken, tmp_path):
     config, _ = broken('demo_data = None\n')
     process = run_tool('tools/train.py', config, '--work-dir', tmp_path, '--cfg-options',
-                       f'data_root={tmp_path}/nothing', expect=1)
+                       f'data_root={tmp_path}/nothing', expect=1, fresh=True)
     line = sentence((1, process.stderr))
     assert f'{tmp_path}/nothing' in line
 
@@ -189,7 +185,7 @@ def test_an_override_without_a_value(tool, tiny_config):
 
 def test_batch_that_processes_cannot_share(tool, tiny_config, tmp_path):
     line = sentence(tool('run_trials.py', tiny_config, '--work-dir', tmp_path, '--gpus', '3'))
-    assert 'the 4 identities of a step cannot be divided among 3 processes' in line
+    assert 'num_ids=4 of a step cannot be divided among 3 processes' in line
 
 
 def test_results_of_other_options_are_not_taken_for_these(tiny_config, tmp_path):
@@ -237,28 +233,19 @@ def test_missing_engine_is_one_sentence(run_tool):
     assert 'Traceback' not in process.stderr
 
 
-def test_ctrl_c_in_the_demo(repo_root, tiny_config, tmp_path):
+def test_ctrl_c_in_the_demo(start_tool, tiny_config, tmp_path):
     config = tmp_path / 'demo.py'
     config.write_text(f"_base_ = ['{tiny_config}']\n"
                       'demo_data = dict(ids=900, test_ids=40, images_per_camera=8)\n'
                       f"data_root = '{tmp_path}/data'\n"
                       "test_dataloader = dict(dataset=dict(data_root=data_root))\n")
-    with subprocess.Popen(
-            [sys.executable, 'tools/misc/demo.py', '--config', config, '--work-dir',
-             tmp_path / 'run'], cwd=repo_root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, start_new_session=True) as process:
-        deadline = time.time() + 60
-        while not list(tmp_path.glob('data/cam*/*/*.jpg')) and time.time() < deadline:
-            time.sleep(0.2)
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            output = process.communicate(timeout=60)[0]
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    assert process.returncode == 130, output
-    assert 'Traceback' not in output
-    assert 'Type the same command again to continue.' in output
+    process = start_tool('tools/misc/demo.py', '--config', config, '--work-dir', tmp_path / 'run')
+    process.wait(until=lambda: list(tmp_path.glob('data/cam*/*/*.jpg')))
+    process.press_ctrl_c()
+    stopped = process.finish()
+    assert stopped.returncode == 130, process.output()
+    assert 'Traceback' not in process.output()
+    assert 'Type the same command again to continue.' in stopped.stderr
 
 
 def test_the_demo_draws_its_data_when_it_is_missing(tiny_config, tmp_path):

@@ -3,13 +3,11 @@
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
-import time
 
 import pytest
 import torch
+from commands import free_port
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -19,7 +17,7 @@ pytestmark = pytest.mark.slow
 def trained(run_tool, tiny_config, tmp_path_factory):
     """Two epochs in one go."""
     work_dir = tmp_path_factory.mktemp('runs') / 'unbroken'
-    process = run_tool('tools/train.py', tiny_config, '--work-dir', work_dir)
+    process = run_tool('tools/train.py', tiny_config, '--work-dir', work_dir, fresh=True)
     return work_dir, process
 
 
@@ -111,52 +109,36 @@ model = dict(backbone=dict(trunk=dict(norm_eval=True)))
     options = ['--no-validate', '--cfg-options', 'train_cfg.max_epochs=1',
                'train_dataloader.sampler.num_steps=2']
     run_tool('tools/train.py', config, '--work-dir', tmp_path / 'one', *options)
-    script = 'tools/dist_train.sh'
-    process = subprocess.run(
-        ['bash', script, config, '2', '--work-dir', tmp_path / 'two', *options,
-         'train_dataloader.batch_size=8', 'train_dataloader.sampler.num_ids=2'],
-        env={**os.environ, 'PORT': '29611',
-             'PATH': f'{sys.prefix}/bin:{os.environ["PATH"]}'},
-        capture_output=True, text=True, timeout=300)
-    assert process.returncode == 0, process.stdout[-3000:] + process.stderr[-3000:]
+    run_tool('tools/dist_train.sh', config, '2', '--work-dir', tmp_path / 'two', *options,
+             'train_dataloader.batch_size=8', 'train_dataloader.sampler.num_ids=2',
+             program='bash', PORT=str(free_port()),
+             PATH=f'{sys.prefix}/bin:{os.environ["PATH"]}')
     one, two = (state(tmp_path / name / 'epoch_1.pth')['state_dict'] for name in ('one', 'two'))
     assert_equal(one, two, atol=2e-5)
     assert losses(tmp_path / 'one')[-1]['loss'] == pytest.approx(
         losses(tmp_path / 'two')[-1]['loss'], rel=1e-4)
 
 
-def test_a_test_on_two_processes_gives_the_same_numbers(trained, run_tool, tiny_config, tmp_path):
-    checkpoint = trained[0] / 'epoch_2.pth'
-    run_tool('tools/test.py', tiny_config, checkpoint, '--work-dir', tmp_path / 'a', '--out',
-             tmp_path / 'one.json')
-    run_tool('tools/test.py', tiny_config, checkpoint, '--work-dir', tmp_path / 'b', '--out',
-             tmp_path / 'two.json', '--launcher', 'pytorch',
-             launcher=('-m', 'torch.distributed.run', '--nproc_per_node=2',
-                       '--master_port=29612'))
+def test_a_test_on_two_processes_gives_the_same_numbers(trained, run_tool, run_on_two,
+                                                        tiny_config, tmp_path):
+    command = ['tools/test.py', tiny_config, trained[0] / 'epoch_2.pth', '--work-dir', tmp_path]
+    run_tool(*command, '--out', tmp_path / 'one.json')
+    run_on_two(*command, '--out', tmp_path / 'two.json')
     one, two = (json.loads((tmp_path / f'{name}.json').read_text()) for name in ('one', 'two'))
     for first, second in zip(one, two, strict=True):
         assert first['summary'] == pytest.approx(second['summary'], abs=1e-3)
 
 
-def test_ctrl_c_leaves_a_run_that_resumes(tiny_config, run_tool, tmp_path):
-    command = [sys.executable, 'tools/train.py', str(tiny_config), '--work-dir', str(tmp_path)]
-    with subprocess.Popen(
-            [*command, '--cfg-options', 'train_cfg.max_epochs=200'], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True) as process:
-        deadline = time.time() + 120
-        while not (tmp_path / 'last_checkpoint').is_file() and time.time() < deadline:
-            time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        try:
-            output = process.communicate(timeout=60)[0]
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-    assert process.returncode == 130, output[-2000:]
-    assert 'Interrupted. Continue with the same command and --resume.' in output
+def test_ctrl_c_leaves_a_run_that_resumes(tiny_config, start_tool, run_tool, tmp_path):
+    command = ['tools/train.py', tiny_config, '--work-dir', tmp_path]
+    process = start_tool(*command, '--cfg-options', 'train_cfg.max_epochs=1000')
+    process.wait(until=(tmp_path / 'last_checkpoint').is_file)
+    process.press_ctrl_c()
+    stopped = process.finish()
+    assert stopped.returncode == 130, process.output()[-4000:]
+    assert 'Interrupted. Continue with the same command and --resume.' in stopped.stderr
     newest = max(tmp_path.glob('epoch_*.pth'), key=lambda p: int(p.stem[6:]))
     epoch = int(newest.stem[6:])
-    resumed = run_tool(*command[1:], '--resume', '--cfg-options',
-                       f'train_cfg.max_epochs={epoch + 1}')
+    resumed = run_tool(*command, '--resume', '--cfg-options', f'train_cfg.max_epochs={epoch + 1}')
     assert f'resumed epoch: {epoch}' in resumed.stdout + resumed.stderr
     assert (tmp_path / f'epoch_{epoch + 1}.pth').is_file()

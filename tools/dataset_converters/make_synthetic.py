@@ -20,6 +20,7 @@ from mmvireid.datasets.synthetic import (
     contact_sheet,
     make_synthetic,
 )
+from mmvireid.interrupts import remembered_interrupts
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,13 +63,14 @@ def main() -> None:
     """Write the dataset and say where it is."""
     args = parse_args()
     try:
-        difficulty = Difficulty(**{f.name: getattr(args, f.name) for f in fields(Difficulty)})
-        request = Request(
-            args.layout, args.ids, args.test_ids, args.images_per_camera,
-            tuple(args.size) if args.size else None, args.seed, difficulty)
-        report = make_synthetic(request, args.out, args.workers, args.quiet)
-        if args.sheet:
-            write_sheet(request, args.sheet)
+        with remembered_interrupts():
+            difficulty = Difficulty(**{f.name: getattr(args, f.name) for f in fields(Difficulty)})
+            request = Request(
+                args.layout, args.ids, args.test_ids, args.images_per_camera,
+                tuple(args.size) if args.size else None, args.seed, difficulty)
+            report = make_synthetic(request, args.out, args.workers, args.quiet)
+            if args.sheet:
+                write_sheet(request, args.sheet)
     except (ValueError, OSError) as error:
         sys.exit(f'make_synthetic: {error}')
     except KeyboardInterrupt:

@@ -13,6 +13,8 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmvireid.interrupts import raise_noted_interrupt
+
 from .difficulty import Difficulty
 from .layouts import LAYOUTS, ImageTask, Plan, Request
 from .world import SyntheticWorld
@@ -202,6 +204,7 @@ def _write_images(request: Request, out: Path, tasks: list[ImageTask], workers: 
         if workers == 1:
             writer = _Writer(*setup)
             for task in tasks:
+                raise_noted_interrupt()
                 writer.write(task)
                 progress.advance(bar)
             return
@@ -219,6 +222,7 @@ def _write_images(request: Request, out: Path, tasks: list[ImageTask], workers: 
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             try:
                 for done in results:
+                    raise_noted_interrupt()
                     progress.advance(bar, done)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
