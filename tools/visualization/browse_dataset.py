@@ -1,0 +1,149 @@
+#!/usr/bin/env python
+"""Show images as the network gets them: after all transforms, in every view.
+
+One row an image: the file itself, then what the pipeline makes of it, several times where
+something is drawn at random. Half of the images are visible, half infrared.
+
+Examples:
+    python tools/visualization/browse_dataset.py configs/cift/cift_r50_120e_sysu.py
+    python tools/visualization/browse_dataset.py configs/caj/caj_r50_100e_sysu.py --number 12 \
+        --draws 4 --out work_dirs/caj_views.jpg
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import DictAction
+from mmengine.registry import init_default_scope
+from PIL import Image, ImageDraw, ImageFont
+
+from mmvireid.apis import (
+    ConfigError,
+    key_value,
+    load_config,
+    one_sentence_errors,
+    write_demo_data,
+)
+from mmvireid.datasets.base import CrossModalityDataset
+from mmvireid.registry import DATASETS
+from mmvireid.structures import Modality
+from mmvireid.visualization import save_picture
+
+GAP, TEXT, TOP = 8, 18, 56
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--split', choices=('train', 'test'), default='train', help='whose images')
+    parser.add_argument('--number', type=int, default=8, help='images to show')
+    parser.add_argument('--draws', type=int, default=3, help='times that each is transformed')
+    parser.add_argument('--seed', type=int, default=0, help='decides images and transforms')
+    parser.add_argument('--height', type=int, default=160, help='of an image on the sheet')
+    parser.add_argument('--out', metavar='FILE', help='the picture; by default views.png in the '
+                        'work directory')
+    parser.add_argument(
+        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
+        help='as in tools/train.py')
+    return parser.parse_args()
+
+
+def choose(dataset: CrossModalityDataset, number: int, seed: int) -> list[int]:
+    """Choose images at random, half of them of each modality that there is."""
+    modality = dataset.modalities
+    generator = np.random.default_rng(seed)
+    chosen = []
+    for value in np.unique(modality):
+        rows = generator.permutation(np.flatnonzero(modality == value))
+        chosen += rows[:-(-number // len(np.unique(modality)))].tolist()
+    return chosen[:number]
+
+
+def to_picture(view: torch.Tensor, scale: tuple[torch.Tensor, torch.Tensor],
+               size: tuple[int, int]) -> Image.Image:
+    """Turn what the network gets back into colours.
+
+    Args:
+        view: shape ``(3, H, W)``; uint8, or float after normalisation.
+        scale: mean and standard deviation that float images were normalised by.
+        size: width and height on the sheet.
+    """
+    pixels = view.float()
+    if view.is_floating_point():
+        mean, std = scale
+        pixels = pixels * std + mean
+    pixels = pixels.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
+
+
+def normalisation(pipeline: object) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find how a pipeline normalises images: the first step with a mean and a deviation."""
+    found = find_step(pipeline) or dict(mean=(0., 0., 0.), std=(1., 1., 1.))
+    return tuple(torch.tensor(found[key]).view(-1, 1, 1) for key in ('mean', 'std'))
+
+
+def find_step(node: object) -> dict | None:
+    """Look for a normalising step, also within steps that are made of steps."""
+    if isinstance(node, dict):
+        if 'mean' in node and 'std' in node:
+            return node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        return next(filter(None, map(find_step, node)), None)
+    return None
+
+
+def draw(args: argparse.Namespace, dataset: CrossModalityDataset,
+         scale: tuple[torch.Tensor, torch.Tensor]) -> Image.Image:
+    """Draw the sheet: a row an image, its file first."""
+    size = (args.height // 2, args.height)
+    rows = []
+    for index in choose(dataset, args.number, args.seed):
+        made = [dataset[index] for _ in range(args.draws)]
+        with Image.open(made[0]['data_samples'].img_path) as file:
+            pictures = [file.convert('RGB').resize(size, Image.Resampling.BICUBIC)]
+        pictures += [to_picture(view, scale, size) for one in made for view in one['inputs']]
+        rows.append((made[0]['data_samples'], pictures))
+    columns = max(len(pictures) for _, pictures in rows)
+    height, width = size[1] + TEXT + GAP, size[0] + GAP
+    sheet = Image.new('RGB', (max(columns * width + 4 * GAP, 480), TOP + len(rows) * height),
+                      'white')
+    pen = ImageDraw.Draw(sheet)
+    pen.text((GAP, GAP), f'{Path(args.config).stem}, {args.split}', fill='#202020',
+             font=ImageFont.load_default(size=17))
+    pen.text((GAP, GAP + 24), 'left: the file; then what the network gets', fill='#606060',
+             font=ImageFont.load_default(size=12))
+    for row, (sample, pictures) in enumerate(rows):
+        y = TOP + row * height
+        for column, picture in enumerate(pictures):
+            sheet.paste(picture, (GAP + column * width + (2 * GAP if column else 0), y))
+        pen.text((GAP, y + size[1] + 2), f'identity {sample.identity}, camera {sample.camera}, '
+                 f'{Modality(sample.modality).name.lower()}', fill='#606060',
+                 font=ImageFont.load_default(size=12))
+    return sheet
+
+
+def main() -> None:
+    """Draw the sheet."""
+    args = parse_args()
+    with one_sentence_errors():
+        cfg = load_config(args.config, args.cfg_options)
+        write_demo_data(cfg)
+        init_default_scope('mmvireid')
+        loader = cfg[f'{args.split}_dataloader']
+        if not loader:
+            raise ConfigError(f'{args.config} has no {args.split} data.')
+        dataset = DATASETS.build(loader.dataset)
+        torch.manual_seed(args.seed)
+        np.random.seed(args.seed)
+        sheet = draw(args, dataset, normalisation(loader.dataset.pipeline))
+        path = save_picture(sheet, args.out or Path(cfg.work_dir) / 'views.png')
+        print(f'saved: {path}')
+
+
+if __name__ == '__main__':
+    main()
