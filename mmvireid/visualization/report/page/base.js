@@ -27,6 +27,11 @@ function picture(index) {
     title="${escape(data.images.path[index])}">`;
 }
 
+// Who is in an image; in a gallery there may be people whom nobody knows.
+function who(index) {
+  return people[index] < 0 ? 'unknown' : `id ${people[index]}`;
+}
+
 // Where somebody was seen, if the dataset says so.
 function place(index) {
   return cameras[index] ? `camera ${cameras[index]}` : modality(index);

@@ -102,8 +102,8 @@ function showConfusions(all) {
   $('confusions').innerHTML = pairs.length ? `<div class="list">${pairs.slice(0, 6).map(([, rows]) => {
     const query = queryOf(rows[0]), other = nearestOf(rows[0]);
     return `<button class="plain" data-select="${attribute({id: String(people[query]),
-      other: String(people[other])})}">${picture(query)}${picture(other)}<span>${people[query]} taken
-      for ${people[other]}<small>${plural(rows.length, 'query')}</small></span></button>`;
+      other: String(people[other])})}">${picture(query)}${picture(other)}<span>${who(query)} taken
+      for ${who(other)}<small>${plural(rows.length, 'query')}</small></span></button>`;
   }).join('')}</div>` : '<p class="none">No query has a wrong person first.</p>';
 }
 
@@ -195,6 +195,6 @@ function queryRow(i) {
 
 function shot(index, right, distance) {
   return `<div class="shot${right ? ' right' : ''}"><div class="frame">${picture(index)}
-    <span class="mark">${right ? '✓' : '✕'}</span></div>id ${people[index]}<br>${
+    <span class="mark">${right ? '✓' : '✕'}</span></div>${who(index)}<br>${
   cameras[index] ? `cam ${cameras[index]}` : modality(index)}<br>${(distance / 1000).toFixed(3)}</div>`;
 }

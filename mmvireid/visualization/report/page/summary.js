@@ -8,7 +8,8 @@ function showSummary() {
   const row = rows[state.ranking], summary = row.summary, curve = row.cmc;
   const among = Math.min(10, curve.length);
   const valid = row.valid[view().trial];
-  $('verdict').innerHTML = `The right person comes first for <b>${percent(curve[0])}</b> of the
+  $('verdict').innerHTML = `${data.rankings.length > 1 ?
+    `Ranked by “${escape(state.ranking)}”, the` : 'The'} right person comes first for <b>${percent(curve[0])}</b> of the
     queries and is among the first ${among} for <b>${percent(curve[among - 1])}</b>.`;
   const over = trials.length > 1 ? `, mean over ${trials.length} random galleries` : '';
   const missing = valid < num_queries ? `; ${number(num_queries - valid)} queries have no match` : '';
