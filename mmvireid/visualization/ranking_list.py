@@ -1,17 +1,21 @@
 """Ranking lists as a picture: a query, and what was found for it."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from mmvireid.compat import write_atomically
 from mmvireid.evaluation.functional import rank_metrics
 from mmvireid.evaluation.functional.exclusion import seen_gallery
 from mmvireid.structures import ImageSet, RetrievalResult
 
 RIGHT, WRONG, QUERY = '#1a9850', '#d73027', '#2c5fa8'
-_INK, _FAINT = '#202020', '#606060'
+#: Frame of an image where nobody knows whether it is the person.
+UNKNOWN = '#8c8c8c'
+_INK, _FAINT, _BLANK = '#202020', '#606060', '#e4e4e4'
 
 
 def draw_ranking_lists(results: Mapping[str, RetrievalResult],
@@ -24,8 +28,9 @@ def draw_ranking_lists(results: Mapping[str, RetrievalResult],
     """Draw the nearest gallery images of some queries.
 
     One block a query; in it one row a method, so that methods can be compared. A
-    gallery image with the query's identity has a green frame, another a red one; an
-    image that the protocol hides from the query is not shown.
+    gallery image with the query's identity has a green frame, another a red one, and a
+    grey one where either identity is unknown (-1); an image that the protocol hides from
+    the query is not shown. An image with an empty path is drawn as an empty box.
 
     Args:
         results: name of a method -> its result; all on the same queries.
@@ -56,7 +61,8 @@ def draw_ranking_lists(results: Mapping[str, RetrievalResult],
     canvas = Image.new('RGB', (canvas_w, canvas_h), 'white')
     draw = ImageDraw.Draw(canvas)
     draw.text((gap, 8), title or 'Ranking lists', fill=_INK, font=_font(18))
-    _legend(draw, (gap, 36))
+    identities = np.concatenate([first.query.identity[queries], first.gallery.identity])
+    _legend(draw, (gap, 36), known=bool((identities >= 0).all()))
     y = top
     for query in queries:
         for row, (name, result) in enumerate(results.items()):
@@ -67,11 +73,10 @@ def draw_ranking_lists(results: Mapping[str, RetrievalResult],
                        _caption(first.query, query))
             x += cell_w + gap
             for index in ranked_gallery(result, query, topk, protocol):
-                right = result.gallery.identity[index] == result.query.identity[query]
+                colour = _frame(result.query.identity[query], result.gallery.identity[index])
                 caption = f'{_caption(result.gallery, index)}  ' \
                           f'{float(result.distance[query, index]):.2f}'
-                _paste(canvas, draw, (x, y), result.gallery.img_path[index], size,
-                       RIGHT if right else WRONG, caption)
+                _paste(canvas, draw, (x, y), result.gallery.img_path[index], size, colour, caption)
                 x += cell_w
             y += cell_h
         draw.line((gap, y - 2, canvas.width - gap, y - 2), fill='#d8d8d8')
@@ -106,10 +111,26 @@ def choose_queries(result: RetrievalResult, num: int, *, protocol: str) -> np.nd
 
 
 def save_picture(picture: Image.Image, path: Union[str, Path]) -> Path:
-    """Save a picture, making its folder; return the absolute path."""
+    """Save a picture as its name says, whole or not at all, making its folder.
+
+    Args:
+        picture: what to save.
+        path: where; the ending decides the format.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        ValueError: if there is no such format.
+    """
     path = Path(path).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
+    formats = Image.registered_extensions()
+    if path.suffix.lower() not in formats:
+        raise ValueError(f'a picture cannot be written as "{path.name}": let it end in .png '
+                         'or .jpg')
+    buffer = BytesIO()
+    picture.save(buffer, format=formats[path.suffix.lower()])
+    write_atomically(buffer.getvalue(), path)
     return path
 
 
@@ -143,8 +164,16 @@ def _spread(rows: np.ndarray, num: int) -> np.ndarray:
 
 def _caption(images: ImageSet, row: int) -> str:
     """Say who and where, in few letters."""
-    camera = int(images.camera[row])
-    return f'id {int(images.identity[row])}' + (f' c{camera}' if camera else '')
+    identity, camera = int(images.identity[row]), int(images.camera[row])
+    words = [f'id {identity}'] * (identity >= 0) + [f'c{camera}'] * (camera > 0)
+    return ' '.join(words)
+
+
+def _frame(query: int, gallery: int) -> str:
+    """Choose the colour of a gallery image by the identities."""
+    if query < 0 or gallery < 0:
+        return UNKNOWN
+    return RIGHT if query == gallery else WRONG
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
@@ -158,15 +187,20 @@ def _paste(canvas: Image.Image, draw: ImageDraw.ImageDraw, position: Tuple[int, 
     x, y = position
     height, width = size
     draw.rectangle((x, y, x + width + 7, y + height + 7), fill=colour)
-    with Image.open(path) as image:
-        canvas.paste(image.convert('RGB').resize((width, height), Image.BILINEAR), (x + 4, y + 4))
+    if path:
+        with Image.open(path) as image:
+            picture = image.convert('RGB').resize((width, height), Image.BILINEAR)
+    else:
+        picture = Image.new('RGB', (width, height), _BLANK)
+    canvas.paste(picture, (x + 4, y + 4))
     draw.text((x, y + height + 9), caption, fill=_FAINT, font=_font(11))
 
 
-def _legend(draw: ImageDraw.ImageDraw, position: Tuple[int, int]) -> None:
+def _legend(draw: ImageDraw.ImageDraw, position: Tuple[int, int], known: bool) -> None:
     """Explain the colours of the frames."""
     x, y = position
-    for colour, meaning in ((QUERY, 'query'), (RIGHT, 'right person'), (WRONG, 'wrong person')):
+    meanings = [(QUERY, 'query'), (RIGHT, 'right person'), (WRONG, 'wrong person')]
+    for colour, meaning in meanings + [(UNKNOWN, 'identity unknown')] * (not known):
         draw.rectangle((x, y, x + 14, y + 14), fill=colour)
         draw.text((x + 20, y), meaning, fill=_INK, font=_font(12))
         x += 34 + int(_font(12).getlength(meaning))

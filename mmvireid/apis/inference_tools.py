@@ -1,0 +1,170 @@
+"""What the command lines of inference share: arguments, tables and files."""
+
+import argparse
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any, Iterator, Sequence
+
+import numpy as np
+from mmengine.config import DictAction
+from rich.console import Console
+from rich.table import Table
+
+from mmvireid.compat import write_atomically
+from mmvireid.structures import ImageSet, Modality, RetrievalResult
+
+from .inferencer import VIReIDInferencer
+from .launch import ConfigError, check_work_dir, key_value
+
+
+def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every command line of inference takes, the model first."""
+    parser.add_argument('config', help='config file, or the name of a model in a metafile')
+    parser.add_argument('checkpoint', help='checkpoint file, or an exported .onnx file')
+    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--num-workers', type=int, default=0, help='processes that load images')
+    parser.add_argument('--device', help="'cpu', 'cuda' or 'cuda:1'; by default a GPU if there is "
+                        'one')
+    parser.add_argument(
+        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
+        help='change the config, for example model.test_cfg.flip=True')
+
+
+def build_inferencer(args: argparse.Namespace) -> VIReIDInferencer:
+    """Make the inferencer that a command line asks for.
+
+    Args:
+        args: arguments of :func:`add_inference_arguments`.
+
+    Returns:
+        The inferencer.
+    """
+    return VIReIDInferencer(
+        args.config, args.checkpoint, args.device, cfg_options=args.cfg_options)
+
+
+def check_output(path: str, suffixes: Sequence[str]) -> None:
+    """Make sure, before hours are spent, that a file can be written.
+
+    Args:
+        path: the file.
+        suffixes: endings that the tool can write.
+
+    Raises:
+        ConfigError: for another ending.
+        WorkDirError: if its folder cannot be written to.
+    """
+    if Path(path).suffix.lower() not in suffixes:
+        raise ConfigError(f'"{path}" should end in {" or ".join(suffixes)}.')
+    check_work_dir(Path(path).parent)
+
+
+def write_descriptors(images: ImageSet, path: str, descriptor: str) -> None:
+    """Write descriptors to a file.
+
+    Args:
+        images: N images with descriptors.
+        path: ``.npz`` gets an array for each descriptor and for ``path``, ``identity``,
+            ``camera`` and ``modality``; ``.csv`` gets a line for each image, with one
+            descriptor.
+        descriptor: the one that a ``.csv`` gets.
+
+    Raises:
+        ConfigError: if the model gives no such descriptor.
+    """
+    if descriptor not in images.descriptors:
+        raise ConfigError(
+            f'the model gives no descriptor "{descriptor}"; it gives '
+            f'{", ".join(images.descriptors)}.')
+    if path.lower().endswith('.npz'):
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {n: rows.numpy() for n, rows in images.descriptors.items()}
+        np.savez(buffer, path=np.array(images.img_path), identity=images.identity,
+                 camera=images.camera, modality=images.modality, **arrays)
+        write_atomically(buffer.getvalue(), path)
+        return
+    rows = images.descriptors[descriptor].numpy()
+    header = [*_ANNOTATIONS, *(f'{descriptor}_{i}' for i in range(rows.shape[1]))]
+    lines = ([*_annotations(images, i).values(), *(f'{value:.8g}' for value in row)]
+             for i, row in enumerate(rows))
+    write_atomically(_csv(header, lines), path)
+
+
+def write_results(results: Sequence[RetrievalResult], path: str, **about: Any) -> None:
+    """Write what was found to a file.
+
+    Args:
+        results: one result a query.
+        path: ``.json`` or ``.csv``.
+        **about: what else a ``.json`` says, such as the ranking.
+    """
+    if path.lower().endswith('.json'):
+        document = dict(about, queries=[_as_dict(result) for result in results])
+        write_atomically(json.dumps(document, indent=2).encode(), path)
+        return
+    header = ['query', 'rank', 'distance', *_ANNOTATIONS]
+    lines = ([entry['query']['path'], match['rank'], f'{match["distance"]:.8g}',
+              *(match[key] for key in _ANNOTATIONS)]
+             for entry in map(_as_dict, results) for match in entry['matches'])
+    write_atomically(_csv(header, lines), path)
+
+
+def print_results(results: Sequence[RetrievalResult], max_queries: int = 10) -> None:
+    """Print a table of what was found.
+
+    Args:
+        results: one result a query.
+        max_queries: queries to show; the others are counted.
+    """
+    table = Table(title=f'{len(results)} queries', show_lines=False)
+    for column in ('query', 'rank', 'match', 'distance', 'identity', 'camera'):
+        right = column in ('rank', 'distance', 'identity', 'camera')
+        table.add_column(column, justify='right' if right else 'left', overflow='fold')
+    for number, result in enumerate(results[:max_queries]):
+        entry = _as_dict(result)
+        name = entry['query']['path'] or f'array {number}'
+        for match in entry['matches']:
+            table.add_row(
+                name if match['rank'] == 1 else '', str(match['rank']), match['path'],
+                f'{match["distance"]:.4f}', _or_nothing(match['identity'], -1),
+                _or_nothing(match['camera'], 0))
+        table.add_section()
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(table)
+    if len(results) > max_queries:
+        console.print(f'... and {len(results) - max_queries} more queries: --out writes all.')
+
+
+_ANNOTATIONS = ('path', 'identity', 'camera', 'modality')
+
+
+def _annotations(images: ImageSet, row: int) -> dict[str, Any]:
+    return dict(
+        path=images.img_path[row],
+        identity=int(images.identity[row]),
+        camera=int(images.camera[row]),
+        modality=Modality(int(images.modality[row])).name.lower())
+
+
+def _as_dict(result: RetrievalResult) -> dict[str, Any]:
+    """Say a result in plain values."""
+    matches = [
+        dict(rank=row + 1, distance=float(distance), row=int(result.gallery.sample_idx[row]),
+             **_annotations(result.gallery, row))
+        for row, distance in enumerate(result.distance[0])
+    ]
+    return dict(query=_annotations(result.query, 0), matches=matches)
+
+
+def _or_nothing(value: int, unknown: int) -> str:
+    return '' if value == unknown else str(value)
+
+
+def _csv(header: Sequence[str], lines: Iterator[Sequence]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(header)
+    writer.writerows(lines)
+    return text.getvalue().encode()

@@ -1,0 +1,51 @@
+#!/usr/bin/env python
+"""Compute the descriptors of images and write them to a file.
+
+Examples:
+    python tools/extract_features.py CONFIG CHECKPOINT data/own/test.csv --out features.npz
+    python tools/extract_features.py CONFIG CHECKPOINT day/ --modality visible --out day.csv
+"""
+
+import argparse
+
+from mmvireid.apis import one_sentence_errors
+from mmvireid.apis.inference_tools import (
+    add_inference_arguments,
+    build_inferencer,
+    check_output,
+    write_descriptors,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_inference_arguments(parser)
+    parser.add_argument(
+        'input', help='an image, a folder, or a list file (see docs/en/datasets.md)')
+    parser.add_argument(
+        '--modality', help='visible or infrared, where the input is not a list file')
+    parser.add_argument(
+        '--out', required=True, metavar='FILE', help='.npz for all descriptors, .csv for one')
+    parser.add_argument('--descriptor', default='base', help='which one a .csv gets')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Extract."""
+    args = parse_args()
+    with one_sentence_errors():
+        check_output(args.out, ('.npz', '.csv'))
+        inferencer = build_inferencer(args)
+        images = inferencer.embed(
+            args.input, args.modality, args.batch_size, num_workers=args.num_workers,
+            progress=True)
+        write_descriptors(images, args.out, args.descriptor)
+        shapes = ', '.join(
+            f'{name} {tuple(rows.shape)}' for name, rows in images.descriptors.items())
+        print(f'{len(images)} images: {shapes}\nsaved: {args.out}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,86 @@
+#!/usr/bin/env python
+"""Find the people of some images in a gallery.
+
+Examples:
+    python tools/search.py CONFIG CHECKPOINT gallery.csv queries.csv --top-k 5
+    python tools/search.py CONFIG CHECKPOINT day/ night/0001.jpg --gallery-modality visible
+        --query-modality infrared --out found.json found.csv --show-dir found/
+"""
+
+import argparse
+from pathlib import Path
+
+from mmvireid.apis import check_work_dir, one_sentence_errors
+from mmvireid.apis.inference_tools import (
+    add_inference_arguments,
+    build_inferencer,
+    check_output,
+    print_results,
+    write_results,
+)
+from mmvireid.apis.stored_index import is_index
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_inference_arguments(parser)
+    parser.add_argument(
+        'gallery', help='an image, a folder, or a list file (see docs/en/datasets.md)')
+    parser.add_argument('query', help='the same')
+    parser.add_argument(
+        '--gallery-modality', help='visible or infrared, where the gallery is not a list file')
+    parser.add_argument(
+        '--query-modality', help='visible or infrared, where the query is not a list file')
+    parser.add_argument('--top-k', type=int, default=10, help='images to find for each query')
+    parser.add_argument(
+        '--ranking', help="one of the config's rankings, for CIFT: backbone, k_reciprocal, cift; "
+        'by default the first')
+    parser.add_argument(
+        '--index', metavar='DIR', help='keep the descriptors of the gallery in this folder, or '
+        'take them from it where it exists')
+    parser.add_argument(
+        '--out', nargs='+', default=[], metavar='FILE', help='.json or .csv files for all results')
+    parser.add_argument(
+        '--show-dir', metavar='DIR', help='draw what was found for each query into this folder')
+    parser.add_argument(
+        '--max-pictures', type=int, default=100, help='pictures to draw at most')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Search."""
+    args = parse_args()
+    with one_sentence_errors():
+        for path in args.out:
+            check_output(path, ('.json', '.csv'))
+        if args.show_dir:
+            check_work_dir(args.show_dir)
+        inferencer = build_inferencer(args)
+        ranking = args.ranking or inferencer.rankings[0]
+        loading = dict(batch_size=args.batch_size, num_workers=args.num_workers, progress=True)
+        if args.index and is_index(args.index):
+            print(f'the gallery is what {args.index} holds; "{args.gallery}" is not read again')
+            gallery = inferencer.load_index(args.index, ranking)
+        else:
+            gallery = inferencer.index(
+                args.gallery, args.gallery_modality, ranking=ranking, path=args.index, **loading)
+        results = inferencer.search(
+            args.query, args.top_k, args.query_modality, ranking=ranking, **loading)
+        print(f'ranking "{ranking}", {len(gallery)} images in the gallery')
+        print_results(results)
+        for path in args.out:
+            write_results(
+                results, path, config=args.config, checkpoint=args.checkpoint, ranking=ranking,
+                gallery=args.gallery, gallery_size=len(gallery))
+            print(f'saved: {path}')
+        if args.show_dir:
+            for number, result in enumerate(results[:args.max_pictures]):
+                name = Path(result.query.img_path[0]).stem
+                inferencer.visualize([result], Path(args.show_dir) / f'{number:05d}_{name}.png')
+            print(f'pictures: {Path(args.show_dir).resolve()}')
+
+
+if __name__ == '__main__':
+    main()
