@@ -21,8 +21,8 @@ def require_faiss() -> ModuleType:
         import faiss
     except ImportError as error:
         raise EnvironmentMismatchError(
-            "the backends 'faiss' and 'ivf' need faiss: pip install faiss-cpu, or faiss-gpu-cu12 "
-            "on a machine with a GPU, or search with backend='torch'.") from error
+            'faiss is not installed: pip install faiss-cpu, or faiss-gpu-cu12 on a machine with a '
+            "GPU, or choose 'torch', which searches exactly without it.") from error
     return faiss
 
 
