@@ -105,7 +105,7 @@ class Command:
         while self.code is None and not until():
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(self.words, LIMIT, self.output())
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def output(self):
         """Give what has been printed, to stdout and then to stderr."""

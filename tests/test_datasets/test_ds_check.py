@@ -2,7 +2,6 @@
 
 import itertools
 import runpy
-import subprocess
 import sys
 
 import pytest
@@ -188,13 +187,10 @@ def test_unknown_dataset_and_missing_folder(tmp_path):
         check_dataset(tmp_path / 'nowhere', 'sysu')
 
 
-def test_command_line(tmp_path, repo_root, monkeypatch, capsys):
+def test_command_line(run_tool, tmp_path, repo_root, monkeypatch, capsys):
     script = str(repo_root / 'tools' / 'misc' / 'check_dataset.py')
     root = sysu_layout(tmp_path / 'sysu')
-    done = subprocess.run(
-        [sys.executable, script, str(root), '--dataset', 'sysu', '--layout-only'],
-        capture_output=True, text=True)
-    assert done.returncode == 0
+    done = run_tool(script, root, '--dataset', 'sysu', '--layout-only')
     assert 'layout of sysu are as expected' in done.stdout
 
     def run(*arguments):

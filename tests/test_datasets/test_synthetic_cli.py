@@ -15,7 +15,7 @@ def test_writes_then_skips(run_tool, tmp_path):
     out = tmp_path / 'sysu'
     command = (SCRIPT, '--layout', 'sysu', '--ids', 5, '--test-ids', 2, '--images-per-camera', 2,
                '--size', 40, 20, '--out', out, '--workers', 2)
-    first = run_tool(*command, '--sheet', tmp_path / 'sheet.png', fresh=True)
+    first = run_tool(*command, '--sheet', tmp_path / 'sheet.png')
     assert 'written' in first.stdout
     assert 'Drawing pedestrians' in first.stderr
     assert cv2.imread(str(tmp_path / 'sheet.png')).shape[0] > 5 * 100

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from commands import FORK_SERVER
 from scipy.io import loadmat
 
 from mmvireid.datasets import LLCM, SYSUMM01, RegDB, sysu_gallery
@@ -54,8 +55,14 @@ def llcm(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def forked_workers(monkeypatch):
+    """Fork workers from a process that has done the imports, instead of starting them anew."""
+    monkeypatch.setattr('multiprocessing.get_context', lambda method: FORK_SERVER)
+
+
 @pytest.mark.parametrize('layout', LAYOUTS)
-def test_same_bytes_whatever_the_number_of_workers(layout, tmp_path):
+def test_same_bytes_whatever_the_number_of_workers(layout, tmp_path, forked_workers):
     request = Request(layout, 6, images_per_camera=3, size=SMALL, seed=11)
     roots = [tmp_path / name for name in ('one', 'three', 'seed')]
     make_synthetic(request, roots[0], workers=1, quiet=True)
