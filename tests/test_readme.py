@@ -29,8 +29,9 @@ DOCUMENTS = [
 ]
 FOLDERS = 'benchmarks|configs|docs|mmvireid|tests|tools'
 BLOCK = re.compile(r'(?:<!-- (\w+): (\S+) -->\n)?```(\w+)\n(.*?)```', re.DOTALL)
-#: Keys that MMEngine or PyTorch knows although no config has them.
-FREE_KEYS = {'sync_bn', 'randomness.deterministic', 'train_dataloader.persistent_workers'}
+#: Keys that MMEngine or PyTorch knows although no config has them, and a hook to be added.
+FREE_KEYS = {'sync_bn', 'randomness.deterministic', 'train_dataloader.persistent_workers',
+             'default_hooks.clustering_plot.type', 'default_hooks.clustering_plot.interval'}
 #: Script -> the tool that it starts, and where its own arguments are.
 SCRIPTS = {
     'dist_train.sh': ('train', ['config', 'num']),

@@ -83,3 +83,11 @@ def test_pictures_are_saved_in_new_folders(result, tmp_path):
                         tmp_path / 'new' / 'a.png')
     with Image.open(path) as picture:
         assert picture.mode == 'RGB'
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path):
+    picture = Image.new('RGB', (4, 4))
+    save_picture(picture, tmp_path / 'a.jpg')
+    with pytest.raises(ValueError, match='let it end in .png'):
+        save_picture(picture, tmp_path / 'a.no_such_format')
+    assert [path.name for path in tmp_path.iterdir()] == ['a.jpg']
