@@ -131,7 +131,8 @@ def worker(rank, folder):
 def reports(tmp_path_factory):
     """What two processes found, rank 0 first."""
     folder = tmp_path_factory.mktemp('processes')
-    torch.multiprocessing.spawn(worker, args=(str(folder), ), nprocs=2)
+    torch.multiprocessing.start_processes(
+        worker, args=(str(folder), ), nprocs=2, start_method='forkserver')
     return [torch.load(folder / f'rank{rank}.pth', weights_only=False) for rank in range(2)]
 
 

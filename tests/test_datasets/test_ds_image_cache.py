@@ -1,11 +1,11 @@
 """The cache: same pixels, notices changes, safe for several writers."""
 
-import multiprocessing
 import os
 import pickle
 
 import numpy as np
 import pytest
+from commands import FORK_SERVER, LIMIT
 from ds_layouts import sysu_layout, write_image
 from torch.utils.data import DataLoader
 
@@ -89,13 +89,12 @@ def fill(paths, cache, start, results):
 def test_processes_that_fill_one_cache_at_once(tmp_path):
     paths = [write_image(tmp_path / f'{k}.jpg', seed=k, size=(61, 95)) for k in range(30)]
     expected = sum(int(load(path).astype(np.int64).sum()) for path in paths)
-    context = multiprocessing.get_context('fork')
-    start, results = context.Barrier(4), context.Queue()
-    workers = [context.Process(target=fill, args=(paths, tmp_path / 'cache', start, results))
+    start, results = FORK_SERVER.Barrier(4), FORK_SERVER.Queue()
+    workers = [FORK_SERVER.Process(target=fill, args=(paths, tmp_path / 'cache', start, results))
                for _ in range(4)]
     for worker in workers:
         worker.start()
-    assert [results.get(timeout=60) for _ in workers] == [expected] * 4
+    assert [results.get(timeout=LIMIT) for _ in workers] == [expected] * 4
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0

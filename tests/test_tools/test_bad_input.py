@@ -61,7 +61,7 @@ def test_missing_config(tool):
 def test_missing_dataset_as_a_user_sees_it(run_tool, broken, tmp_path):
     config, _ = broken('demo_data = None\n')
     process = run_tool('tools/train.py', config, '--work-dir', tmp_path, '--cfg-options',
-                       f'data_root={tmp_path}/nothing', expect=1, fresh=True)
+                       f'data_root={tmp_path}/nothing', expect=1)
     line = sentence((1, process.stderr))
     assert f'{tmp_path}/nothing' in line
 
