@@ -86,11 +86,11 @@ def large(tmp_path_factory):
         return int(camera != 5 or identity < 13)
 
     samples = draw_test_set(tmp_path_factory.mktemp('large'), 96, per_camera, noise=1.2)
-    metric = SYSUMetric(settings='all_single', num_trials=2, rankings=dict(base={}, other={}))
+    metric = SYSUMetric(settings='all_single', num_trials=1, rankings=dict(base={}, other={}))
     metric.rankings['other'] = ('base', [lambda result: result.with_distance(
         result.distance**2 + 0.3 * torch.sin(50 * result.distance))])
     evaluated(metric, samples)
-    data, paths = collect_report(metric, map_identities=6)
+    data, paths = collect_report(metric, map_identities=3)
     return data, paths, render_report(data, paths, title='large', notes=['a <note>'])
 
 
@@ -190,9 +190,9 @@ def test_unusable_requests_are_one_sentence(small, tmp_path):
 
 
 def test_thumbnails_become_smaller_where_there_is_less_room(small):
-    paths = small.images.img_path[:40]
+    paths = small.images.img_path[:12]
     heights = []
-    for room in (1_000_000, 120_000, 40_000):
+    for room in (400_000, 40_000, 15_000):
         thumbnails = encode_thumbnails(paths, room)
         assert thumbnails.num_bytes <= room
         heights.append(thumbnails.height)

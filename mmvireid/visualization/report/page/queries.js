@@ -140,7 +140,7 @@ function showFilters() {
   const active = FILTERS.some(key => state[key] !== DEFAULTS[key]);
   $('filters').innerHTML = group('outcome', [['all', 'All'], ['wrong', 'Wrong first'],
     ['right', 'Right first']])
-    + `<label>first right match ${options('rank', buckets, 'at any rank', b =>
+    + `<label>first match ${options('rank', buckets, 'at any rank', b =>
       /\d/.test(b) ? `rank ${b}` : b)}</label>`
     + (from.length * to.length > 1 ? `<label>query ${options('qcam', from, 'any camera', c =>
       `camera ${c}`)}</label><label>nearest ${options('gcam', to, 'any camera', c =>
