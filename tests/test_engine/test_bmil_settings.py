@@ -1,0 +1,51 @@
+"""What the configs of BMIL set, as the method's authors released it."""
+
+import pytest
+from mmengine.config import Config
+
+SETTINGS = {
+    # eps, share of visible images, visible clusters, infrared clusters, images, steps
+    'sysu': (0.6, 0.5, 8, 8, 16, 200),
+    'regdb': (0.3, 1, 4, 8, 16, 100),
+    'llcm': (0.6, 1, 8, 8, 16, 200),
+}
+
+
+@pytest.mark.parametrize('dataset', SETTINGS)
+def test_released_settings(repo_root, dataset):
+    cfg = Config.fromfile(repo_root / f'configs/bmil/bmil_r50-agw_2x50e_{dataset}.py')
+    eps, ratio, *drawn = SETTINGS[dataset]
+    sampler, loader = cfg.train_dataloader.sampler, cfg.train_dataloader
+    assert [sampler[key] for key in ('num_visible_clusters', 'num_infrared_clusters',
+                                     'num_instances', 'num_steps')] == drawn
+    assert loader.batch_size == drawn[2] * (drawn[0] + drawn[1])
+    assert cfg.auto_scale_lr.base_batch_size == loader.batch_size
+
+    hook = cfg.default_hooks.pseudo_labels
+    intra, cross = hook.branches.intra.clusterer, hook.branches.cross.clusterer
+    assert [(part.visible_ratio, part.half) for part in (intra, cross)] == [(ratio, 0), (ratio, 1)]
+    for part in (intra.visible, intra.infrared, cross.clusterer):
+        assert (part.eps, part.min_samples, part.k1, part.k2) == (eps, 4, 30, 6)
+        assert part.get('modality_aware', False) == (part is cross.clusterer)
+    assert (hook.extractor.flip, hook.extractor.normalize) == (True, False)
+    assert hook.extractor.pipeline[0].interpolation == 'bicubic'
+
+    for name, margin, weight in (('intra', 0.2, 1), ('cross', 0, 0.5)):
+        branch = cfg.model.head.branches[name]
+        memory = branch.memory
+        assert (memory.mode, memory.temperature, memory.momentum, memory.margin,
+                memory.get('num_candidates', 50)) == ('hybrid', 0.05, 0.1, margin, 50)
+        assert branch.get('loss_weight', 1) == weight
+
+    optimizer, schedule = cfg.optim_wrapper.optimizer, cfg.param_scheduler[0]
+    assert (optimizer.type, optimizer.lr, optimizer.weight_decay) == ('Adam', 3.5e-4, 5e-4)
+    assert (schedule.milestones, schedule.gamma) == ([20, 40], 0.1)
+    first, second = cfg.train_cfg.stages
+    assert (first.epochs, second.epochs) == (50, 50)
+    assert (first.branches, second.branches) == (['intra'], ['intra', 'cross'])
+    # Colour jitter of infrared images: in the first stage of SYSU-MM01 only.
+    jitters = ['ColorJitter' in str(pipeline[1].infrared) for pipeline in (
+        loader.dataset.pipeline, second.get('pipeline') or loader.dataset.pipeline)]
+    assert jitters == [dataset == 'sysu', False]
+    # Other ranks wait while one clusters: longer than NCCL's ten minutes.
+    assert cfg.env_cfg.dist_cfg.timeout >= 7200

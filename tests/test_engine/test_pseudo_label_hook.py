@@ -1,0 +1,217 @@
+"""Epochs whose clustering fails; the record of the others."""
+
+import io
+import json
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mmvireid.clustering import Partition
+from mmvireid.datasets import ClusterSampler
+from mmvireid.engine import PseudoLabelHook
+from mmvireid.errors import ClusteringError
+from mmvireid.models import ClusterContrastHead
+from mmvireid.registry import TASK_UTILS
+
+#: Twelve visible and twelve infrared images of four people, and four people nobody knows.
+IDENTITIES = np.tile(np.repeat(np.arange(4), 3), 2)
+MODALITY = np.repeat([0, 1], 12)
+DIM = 8
+#: What may come out of a clustering: names -> labels of all images.
+OUTCOMES = {
+    'good': IDENTITIES + 4 * MODALITY,
+    'mixed': IDENTITIES,
+    'other': (IDENTITIES + 1) % 4 + 4 * MODALITY,
+    'nothing': np.full(24, -1),
+    'infrared only': np.where(MODALITY == 1, IDENTITIES, -1),
+    'visible only': np.where(MODALITY == 0, IDENTITIES, -1),
+    'one each': MODALITY,
+    'one': np.zeros(24, int),
+}
+
+
+@TASK_UTILS.register_module()
+class Scripted:
+    """A clusterer that has an outcome for each epoch."""
+
+    def __init__(self, outcomes):
+        self.outcomes = list(outcomes)
+
+    def __call__(self, features, modality, generator):
+        labels = OUTCOMES[self.outcomes.pop(0)]
+        return Partition(labels.astype(np.int64), np.ones(24, bool))
+
+
+@TASK_UTILS.register_module()
+class RandomFeatures:
+    """An extractor that draws features for each epoch."""
+
+    def __call__(self, runner):
+        return torch.randn(24, DIM, generator=torch.Generator().manual_seed(runner.epoch))
+
+
+class Images:
+    """What a dataset says of the images."""
+
+    modalities, identities = MODALITY, IDENTITIES
+    cameras = MODALITY + 1
+
+    def __len__(self):
+        return 24
+
+
+class Run:
+    """A training as far as the hook is concerned: one branch after the other, two steps."""
+
+    def __init__(self, work_dir, resume=None, first_epoch=0, **outcomes):
+        memories = dict(intra='ModalityMemories', cross='SplitMemory')
+        self.hook = PseudoLabelHook(
+            dict(type='RandomFeatures'),
+            {name: dict(clusterer=dict(type='Scripted', outcomes=script),
+                        memory=dict(type=memories[name])) for name, script in outcomes.items()})
+        model = nn.Module()
+        model.head = ClusterContrastHead(
+            DIM, {name: dict(memory=dict(type='ClusterMemory')) for name in outcomes})
+        sampler = ClusterSampler(Images(), 2, 2, 2, num_steps=2, seed=0)
+        self.scalars = []
+        self.runner = SimpleNamespace(
+            epoch=first_epoch, seed=0, work_dir=str(work_dir), model=model, _resume=bool(resume),
+            _load_from=None, logger=logging.getLogger('run'),
+            visualizer=SimpleNamespace(add_scalars=lambda *a, **k: self.scalars.append((a, k))),
+            train_dataloader=SimpleNamespace(dataset=Images(), sampler=sampler),
+            train_loop=SimpleNamespace(stage=SimpleNamespace(branches=tuple(outcomes))))
+        if resume:
+            self.hook.after_load_checkpoint(self.runner, resume)
+        self.hook.before_train(self.runner)
+
+    def epoch(self):
+        """Train for an epoch; give the branches of the batches."""
+        runner, head = self.runner, self.runner.model.head
+        self.hook.before_train_epoch(runner)
+        branches = []
+        for i, batch in enumerate(np.array(list(runner.train_dataloader.sampler)).reshape(-1, 8)):
+            self.hook.before_train_iter(runner, i)
+            branches.append(head.branch)
+            losses = head.loss(torch.randn(8, DIM), torch.from_numpy(batch),
+                               torch.from_numpy(MODALITY[batch]))
+            total = sum(losses.values())
+            total.backward()
+            assert torch.isfinite(total)
+            assert total > 0
+            self.hook.after_train_iter(runner, i)
+        runner.epoch += 1
+        return branches
+
+    def checkpoint(self):
+        """Save and load what the hook adds to a checkpoint."""
+        saved, file = {}, io.BytesIO()
+        self.hook.before_save_checkpoint(self.runner, saved)
+        torch.save(saved, file)
+        file.seek(0)
+        return torch.load(file, weights_only=True)
+
+
+@pytest.mark.parametrize(('branch', 'failure', 'words'), [
+    ('intra', 'nothing', 'all 12 visible images are outliers'),
+    ('intra', 'infrared only', 'all 12 visible images are outliers'),
+    ('intra', 'visible only', 'all 12 infrared images are outliers'),
+    ('intra', 'one each', 'only 1 visible cluster'),
+    ('cross', 'visible only', 'all 12 infrared images are outliers'),
+    ('cross', 'one', 'only 1 cluster'),
+])
+def test_the_last_good_labels_are_kept(tmp_path, caplog, branch, failure, words):
+    run = Run(tmp_path, **{branch: ['good', 'mixed', failure, failure, 'other']})
+    kept = 'good' if branch == 'intra' else 'mixed'
+    if branch == 'intra':
+        run.hook.branches['intra'].clusterer.outcomes.pop(1)
+    else:
+        run.hook.branches['cross'].clusterer.outcomes.pop(0)
+    run.epoch()
+    assert not caplog.records
+    for failures in (1, 2):
+        run.epoch()
+        np.testing.assert_array_equal(run.hook.last_clustering.labels[branch], OUTCOMES[kept])
+        message = caplog.records[-1].getMessage()
+        assert words in message
+        assert 'last good labels are kept' in message
+        assert f'({failures} of 3 failures' in message
+        # Prototypes are those of the features of this epoch: unit means, then moved.
+        memory = run.runner.model.head._branches[branch].memories[0]
+        assert torch.isfinite(memory.prototypes).all()
+    run.epoch()
+    np.testing.assert_array_equal(run.hook.last_clustering.labels[branch], OUTCOMES['other'])
+    assert len(caplog.records) == 2
+    assert run.hook.branches[branch].failures == 0
+    records = json.loads((tmp_path / 'clustering.json').read_text())
+    assert {record['epoch'] for record in records} == {1, 2, 3, 4}
+
+
+def test_three_failures_in_a_row_stop_training(tmp_path):
+    run = Run(tmp_path, intra=['good', 'nothing', 'nothing', 'good', *3 * ['one each']])
+    for _ in range(6):
+        run.epoch()
+    with pytest.raises(ClusteringError, match='failed 3 times in a row.*only 1 visible cluster.*'
+                       'raise eps if .*branches.intra.clusterer'):
+        run.epoch()
+
+
+def test_without_any_labels_training_does_not_begin(tmp_path):
+    with pytest.raises(ClusteringError, match='nothing to learn from: raise eps'):
+        Run(tmp_path, intra=['nothing']).epoch()
+
+
+def test_turns_of_a_branch_without_labels_go_to_the_other(tmp_path, caplog):
+    run = Run(tmp_path, intra=4 * ['good'], cross=['nothing', 'one', 'mixed', 'nothing'])
+    for _ in range(2):
+        assert run.epoch() == 4 * ['intra']
+        assert set(run.hook.last_clustering.labels) == {'intra'}
+        assert 'sits this epoch out' in caplog.records[-1].getMessage()
+    for _ in range(2):
+        assert run.epoch() == 2 * ['intra', 'cross']
+    np.testing.assert_array_equal(run.hook.last_clustering.labels['cross'], OUTCOMES['mixed'])
+
+
+def test_failures_and_labels_survive_a_resume(tmp_path, caplog):
+    run = Run(tmp_path, intra=['good', 'nothing'])
+    for _ in range(2):
+        run.epoch()
+    resumed = Run(tmp_path, resume=run.checkpoint(), first_epoch=2,
+                  intra=['visible only', 'nothing'])
+    resumed.epoch()
+    np.testing.assert_array_equal(
+        resumed.hook.last_clustering.labels['intra'], OUTCOMES['good'])
+    assert '(2 of 3 failures' in caplog.records[-1].getMessage()
+    with pytest.raises(ClusteringError, match='failed 3 times in a row'):
+        resumed.epoch()
+    records = json.loads((tmp_path / 'clustering.json').read_text())
+    assert [record['epoch'] for record in records] == [1, 1, 2, 2, 3, 3]
+
+
+def test_the_record_of_an_epoch(tmp_path, caplog):
+    caplog.set_level('INFO')
+    run = Run(tmp_path, intra=2 * ['good'], cross=2 * ['mixed'])
+    run.epoch()
+    rows = json.loads((tmp_path / 'clustering.json').read_text())
+    assert [(row['branch'], row['modality']) for row in rows] == [
+        ('intra', 'visible'), ('intra', 'infrared'), ('cross', 'both')]
+    assert [row['clusters'] for row in rows] == [4, 4, 4]
+    assert [row['mixed'] for row in rows] == [0, 0, 4]
+    assert [row['linked'] for row in rows] == [0, 0, 100]
+    assert [row['purity'] for row in rows] == [None, None, 100]
+    assert all(row['ari'] == row['nmi'] == 1 for row in rows)
+    assert set(rows[0]['seconds']) == {'extract', 'cluster', 'associate', 'memory'}
+    (numbers, ), step = run.scalars[0]
+    assert step == dict(step=1)
+    assert numbers['clustering/cross_both/mixed'] == 4
+    table = caplog.records[-1].getMessage()
+    assert all(word in table for word in ('Clusters of epoch 1', 'intra visible', 'ARI', '0/24'))
+
+    # Another run in the same folder begins a record of its own, a resumed one goes on.
+    Run(tmp_path, resume=run.checkpoint(), first_epoch=1, intra=['good'], cross=['mixed']).epoch()
+    assert len(json.loads((tmp_path / 'clustering.json').read_text())) == 6
+    Run(tmp_path, intra=['good'], cross=['mixed']).epoch()
+    assert len(json.loads((tmp_path / 'clustering.json').read_text())) == 3
