@@ -1,5 +1,6 @@
 """What a synthetic picture shows, and what it must not."""
 
+from colorsys import rgb_to_hsv
 from dataclasses import fields, replace
 
 import numpy as np
@@ -81,14 +82,15 @@ def test_reflectance_follows_neither_colour_nor_the_sign_of_a_pattern():
     assert abs(np.mean(visible == infrared) - 0.5) < 0.05
 
 
-def test_modality_gap_is_the_share_of_cloths_whose_reflectance_is_drawn_apart():
-    def cloths(world):
-        people = [world.person(identity) for identity in range(1, 301)]
-        return [cloth for p in people for cloth in (p.upper, p.lower, p.shoe)]
+def cloths_of(**strengths):
+    world = SyntheticWorld(0, Difficulty(**strengths))
+    people = [world.person(identity) for identity in range(1, 101)]
+    return [cloth for p in people for cloth in (p.upper, p.lower, p.shoe)]
 
-    default, half, none = (cloths(SyntheticWorld(0, Difficulty(modality_gap=gap)))
-                           for gap in (1.0, 0.5, 0.0))
-    assert cloths(SyntheticWorld(0)) == default
+
+def test_modality_gap_is_the_share_of_cloths_whose_reflectance_is_drawn_apart():
+    default, half, none = (cloths_of(modality_gap=gap) for gap in (1.0, 0.5, 0.0))
+    assert cloths_of() == default == cloths_of(inversion=1.0)
     apart = 0
     for one, two, three in zip(default, half, none):
         # Colours and patterns do not depend on it.
@@ -98,21 +100,33 @@ def test_modality_gap_is_the_share_of_cloths_whose_reflectance_is_drawn_apart():
         same = two.reflectance == three.reflectance
         assert same or two.reflectance == one.reflectance
         apart += not same
-    assert 0.45 < apart / len(half) < 0.55
+    assert 0.4 < apart / len(half) < 0.6
+
+
+def test_inversion_is_a_rule_about_the_hue():
+    same, some, all_ = (cloths_of(modality_gap=0, inversion=i) for i in (0.0, 0.4, 1.0))
+    inverted = [two.reflectance != one.reflectance for one, two in zip(same, some)]
+    hues = np.array([rgb_to_hsv(*cloth.colour)[0] for cloth in some])
+    np.testing.assert_array_equal(inverted, np.abs(hues - 0.5) <= 0.2)
+    assert 0.3 < np.mean(inverted) < 0.5
+    for one, three in zip(same, all_):
+        assert three.reflectance == pytest.approx(1 - one.reflectance)
+        assert three.accent_reflectance == pytest.approx(1 - one.accent_reflectance)
 
 
 def test_modality_gap_leaves_visible_pictures_as_they_are():
-    calm = SyntheticWorld(0), SyntheticWorld(0, Difficulty(modality_gap=0.3))
+    calm = SyntheticWorld(0), SyntheticWorld(0, Difficulty(modality_gap=0.3, inversion=0.5))
     for number in (1, 4):
         one, two = (world.image(5, SYSU_CAMERAS[number], 1, SIZE) for world in calm)
         np.testing.assert_array_equal(one, two)
-    with pytest.raises(ValueError, match='modality_gap must be at most 1, got 1.5'):
-        Difficulty(modality_gap=1.5)
+    for name in ('modality_gap', 'inversion'):
+        with pytest.raises(ValueError, match=f'{name} must be at most 1, got 1.5'):
+            Difficulty(**{name: 1.5})
 
 
 def test_patterns_keep_their_contrast_in_both_modalities():
     world = SyntheticWorld(3)
-    cloths = [world.person(identity).upper for identity in range(1, 301)]
+    cloths = [world.person(identity).upper for identity in range(1, 101)]
     contrast = Difficulty().infrared_contrast
     assert min(abs(c.accent_reflectance - c.reflectance) for c in cloths) > contrast - 0.01
     visible = [abs(brightness(c.accent) - brightness(c.colour)) for c in cloths]

@@ -30,11 +30,16 @@ class Difficulty:
         extra_rate (float): Factor on the probability of bags, hats and scarves.
         shape_spread (float): Factor on the spread of body proportions.
         modality_gap (float): Share of the cloths, at most 1.0, whose infrared look is
-            drawn apart from their colours. The others look as bright in infrared as by
-            day. Sensors and places differ all the same.
+            drawn apart from their colours, so that nothing can foretell it. The others
+            look as bright in infrared as by day, but for ``inversion``. Sensors and
+            places differ all the same.
+        inversion (float): Share of the colour circle, at most 1.0, from cyan both ways,
+            whose cloths are bright in infrared where they are dark by day, and the
+            reverse: a rule that cannot be seen but can be learned from people seen in
+            both modalities. It acts on the cloths that ``modality_gap`` leaves.
 
     Raises:
-        ValueError: If a value is negative, or the modality gap above 1.
+        ValueError: If a value is negative, or a share of modality gap or inversion above 1.
     """
 
     view_spread: float = 30.0
@@ -50,12 +55,14 @@ class Difficulty:
     extra_rate: float = 1.0
     shape_spread: float = 1.0
     modality_gap: float = 1.0
+    inversion: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             if getattr(self, field.name) < 0:
                 raise ValueError(f'Difficulty.{field.name} must not be negative, '
                                  f'got {getattr(self, field.name)}.')
-        if self.modality_gap > 1:
-            raise ValueError(
-                f'Difficulty.modality_gap must be at most 1, got {self.modality_gap}.')
+        for name in ('modality_gap', 'inversion'):
+            if getattr(self, name) > 1:
+                raise ValueError(
+                    f'Difficulty.{name} must be at most 1, got {getattr(self, name)}.')

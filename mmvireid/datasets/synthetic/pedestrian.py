@@ -14,6 +14,8 @@ _PATTERNS = ('horizontal', 'vertical', 'diagonal', 'checks', 'gingham', 'grid', 
 _LOWER_PATTERNS = ('vertical', 'diagonal', 'checks', 'grid', 'dots', 'camouflage', 'hem', 'sides',
                    'sides', 'horizontal')
 
+_CYAN = 0.5
+
 
 @dataclass(frozen=True)
 class Body:
@@ -115,6 +117,11 @@ def _brightness(colour: tuple[float, float, float]) -> float:
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 
+def _hue_distance(colour: tuple[float, float, float], hue: float) -> float:
+    """Return the distance on the colour circle, in turns."""
+    return abs((colorsys.rgb_to_hsv(*colour)[0] - hue + 0.5) % 1 - 0.5)
+
+
 def _colour(rng: np.random.Generator) -> tuple[float, float, float]:
     # Real wardrobes are mostly muted: saturation is low more often than high.
     saturation = 0.9 * rng.uniform()**1.3
@@ -152,6 +159,8 @@ def _cloth(rng: np.random.Generator, difficulty: Difficulty,
     # Random numbers of its own: whatever the gap, a person keeps shape and colours.
     if difficulty.modality_gap < 1 and rng.spawn(1)[0].random() >= difficulty.modality_gap:
         reflectance, accent_reflectance = _brightness(colour), _brightness(accent)
+        if difficulty.inversion > 0 and _hue_distance(colour, _CYAN) <= difficulty.inversion / 2:
+            reflectance, accent_reflectance = 1 - reflectance, 1 - accent_reflectance
     pattern = None
     if patterns and rng.random() < difficulty.pattern_rate:
         pattern = Pattern(patterns[rng.integers(len(patterns))], rng.uniform(0.045, 0.13),
