@@ -10,7 +10,7 @@ data_root = 'data/synthetic_visible'
 num_ids = 300
 image_size = (64, 32)  # height, width
 # Drawn when data_root does not exist (tools/dataset_converters/make_synthetic.py).
-demo_data = dict(ids=340, test_ids=40, images_per_camera=4, size=(96, 48), seed=1)
+demo_data = dict(ids=340, test_ids=40, images_per_camera=4, size=(128, 64), seed=1)
 
 model = dict(
     type='CrossModalityReIdentifier',
