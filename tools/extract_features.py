@@ -38,9 +38,10 @@ def main() -> None:
     with one_sentence_errors():
         check_output(args.out, ('.npz', '.csv'))
         inferencer = build_inferencer(args)
+        wanted = [args.descriptor] if args.out.lower().endswith('.csv') else None
         images = inferencer.embed(
-            args.input, args.modality, args.batch_size, num_workers=args.num_workers,
-            progress=True)
+            args.input, args.modality, args.batch_size, descriptors=wanted,
+            num_workers=args.num_workers, progress=True)
         write_descriptors(images, args.out, args.descriptor)
         shapes = ', '.join(
             f'{name} {tuple(rows.shape)}' for name, rows in images.descriptors.items())

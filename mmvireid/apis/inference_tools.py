@@ -70,14 +70,7 @@ def write_descriptors(images: ImageSet, path: str, descriptor: str) -> None:
             ``camera`` and ``modality``; ``.csv`` gets a line for each image, with one
             descriptor.
         descriptor: the one that a ``.csv`` gets.
-
-    Raises:
-        ConfigError: if the model gives no such descriptor.
     """
-    if descriptor not in images.descriptors:
-        raise ConfigError(
-            f'the model gives no descriptor "{descriptor}"; it gives '
-            f'{", ".join(images.descriptors)}.')
     if path.lower().endswith('.npz'):
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {n: rows.numpy() for n, rows in images.descriptors.items()}
@@ -118,18 +111,18 @@ def print_results(results: Sequence[RetrievalResult], max_queries: int = 10) -> 
         results: one result a query.
         max_queries: queries to show; the others are counted.
     """
-    table = Table(title=f'{len(results)} queries', show_lines=False)
-    for column in ('query', 'rank', 'match', 'distance', 'identity', 'camera'):
-        right = column in ('rank', 'distance', 'identity', 'camera')
+    shown = [_as_dict(result) for result in results[:max_queries]]
+    known = [name for name, unknown in (('identity', -1), ('camera', 0))
+             if any(match[name] != unknown for entry in shown for match in entry['matches'])]
+    table = Table(title=f'{len(results)} queries')
+    for column in ('query', 'rank', 'match', 'distance', *known):
+        right = column not in ('query', 'match')
         table.add_column(column, justify='right' if right else 'left', overflow='fold')
-    for number, result in enumerate(results[:max_queries]):
-        entry = _as_dict(result)
-        name = entry['query']['path'] or f'array {number}'
+    for entry in shown:
         for match in entry['matches']:
             table.add_row(
-                name if match['rank'] == 1 else '', str(match['rank']), match['path'],
-                f'{match["distance"]:.4f}', _or_nothing(match['identity'], -1),
-                _or_nothing(match['camera'], 0))
+                entry['query']['path'] if match['rank'] == 1 else '', str(match['rank']),
+                match['path'], f'{match["distance"]:.4f}', *(str(match[name]) for name in known))
         table.add_section()
     console = Console(width=None if Console().is_terminal else 160)
     console.print(table)
@@ -156,10 +149,6 @@ def _as_dict(result: RetrievalResult) -> dict[str, Any]:
         for row, distance in enumerate(result.distance[0])
     ]
     return dict(query=_annotations(result.query, 0), matches=matches)
-
-
-def _or_nothing(value: int, unknown: int) -> str:
-    return '' if value == unknown else str(value)
 
 
 def _csv(header: Sequence[str], lines: Iterator[Sequence]) -> bytes:

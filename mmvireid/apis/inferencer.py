@@ -176,7 +176,8 @@ class VIReIDInferencer:
         loader = DataLoader(
             _Loaded(inputs, self.pipeline), batch_size, collate_fn=pseudo_collate,
             num_workers=num_workers)
-        batches = track(loader, 'embedding', total=len(loader)) if progress else loader
+        title = f'embedding {len(inputs)} images'
+        batches = track(loader, title, total=len(loader)) if progress else loader
         for batch in batches:
             yield self.embedder(batch)
 

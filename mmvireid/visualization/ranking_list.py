@@ -56,13 +56,14 @@ def draw_ranking_lists(results: Mapping[str, RetrievalResult],
     label_w = 14 + max(int(_font(13).getlength(name)) for name in results)
     top = 64
     # Wide enough for title and legend, however short the lists.
-    canvas_w = max(label_w + cell_w * (topk + 1) + 3 * gap, 600)
+    identities = np.concatenate([first.query.identity[queries], first.gallery.identity])
+    known = bool((identities >= 0).all())
+    canvas_w = max(label_w + cell_w * (topk + 1) + 3 * gap, 600 if known else 760)
     canvas_h = top + len(queries) * (cell_h * len(results) + gap)
     canvas = Image.new('RGB', (canvas_w, canvas_h), 'white')
     draw = ImageDraw.Draw(canvas)
     draw.text((gap, 8), title or 'Ranking lists', fill=_INK, font=_font(18))
-    identities = np.concatenate([first.query.identity[queries], first.gallery.identity])
-    _legend(draw, (gap, 36), known=bool((identities >= 0).all()))
+    _legend(draw, (gap, 36), known)
     y = top
     for query in queries:
         for row, (name, result) in enumerate(results.items()):

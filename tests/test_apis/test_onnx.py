@@ -15,14 +15,11 @@ onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnxscript')
 
-OPTIONS = {**STEMS, 'model.test_cfg.flip': True}
-
-
 @pytest.fixture(scope='module')
 def exported(tiny_config, stem_weights, tmp_path_factory):
-    """Two stems, a non-local block, GeM, CIFT's descriptors, flip averaging."""
+    """Two stems, a non-local block, GeM, CIFT's descriptors."""
     path = tmp_path_factory.mktemp('onnx') / 'model.onnx'
-    cfg = load_config(tiny_config, OPTIONS)
+    cfg = load_config(tiny_config, STEMS)
     return path, export_onnx(cfg, stem_weights, path)
 
 
@@ -49,8 +46,8 @@ def test_the_file_agrees_with_the_network(exported, tiny_config, stem_weights, f
     assert set(difference) == {'base', 'r2i', 'i2r'}
     assert max(difference.values()) < 1e-5
     paths = [footage / 'day', footage / 'night']
-    found = VIReIDInferencer(tiny_config, path, 'cpu', cfg_options=OPTIONS)
-    network = VIReIDInferencer(tiny_config, stem_weights, 'cpu', cfg_options=OPTIONS)
+    found = VIReIDInferencer(tiny_config, path, 'cpu', cfg_options=STEMS)
+    network = VIReIDInferencer(tiny_config, stem_weights, 'cpu', cfg_options=STEMS)
     modality = ['visible', 'infrared']
     torch.testing.assert_close(found.extract(paths, modality, batch_size=7),
                                network.extract(paths, modality), atol=1e-5, rtol=0)
@@ -79,8 +76,9 @@ def test_files_that_do_not_fit(exported, tiny_config, stem_weights, footage, tmp
     path, _ = exported
     with pytest.raises(CheckpointError, match='from another model: its backbone'):
         VIReIDInferencer(tiny_config, path, 'cpu')
+    flip = {**STEMS, 'model.test_cfg.flip': True}
     with pytest.raises(CheckpointError, match='from another model: its test_cfg'):
-        VIReIDInferencer(tiny_config, path, 'cpu', cfg_options=STEMS)
+        VIReIDInferencer(tiny_config, path, 'cpu', cfg_options=flip)
     with pytest.raises(CheckpointError, match='there is no exported model "nowhere.onnx"'):
         VIReIDInferencer(tiny_config, 'nowhere.onnx')
     broken = tmp_path / 'broken.onnx'
@@ -92,14 +90,14 @@ def test_files_that_do_not_fit(exported, tiny_config, stem_weights, footage, tmp
     notes = {entry.key: entry for entry in proto.metadata_props}
     notes['modality'].value = 'visible'
     onnx.save(proto, tmp_path / 'visible.onnx')
-    visible = VIReIDInferencer(tiny_config, tmp_path / 'visible.onnx', 'cpu', cfg_options=OPTIONS)
+    visible = VIReIDInferencer(tiny_config, tmp_path / 'visible.onnx', 'cpu', cfg_options=STEMS)
     visible.index(footage / 'day', 'visible')
     with pytest.raises(InputError, match='has no stem for infrared'):
         visible.search(footage / 'night', 1, 'infrared')
     del proto.metadata_props[:]
     onnx.save(proto, tmp_path / 'foreign.onnx')
     with pytest.raises(CheckpointError, match='was not written by'):
-        VIReIDInferencer(tiny_config, tmp_path / 'foreign.onnx', 'cpu', cfg_options=OPTIONS)
+        VIReIDInferencer(tiny_config, tmp_path / 'foreign.onnx', 'cpu', cfg_options=STEMS)
 
 
 def test_a_backbone_of_its_own_is_exported_for_one_modality(tiny_config, weights):
@@ -124,5 +122,5 @@ def test_a_wrong_file_is_not_written(tiny_config, stem_weights, tmp_path, monkey
             weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     monkeypatch.setattr(onnx_export, '_to_bytes', lambda *_: proto.SerializeToString())
     with pytest.raises(CheckpointError, match='differs from PyTorch by'):
-        export_onnx(load_config(tiny_config, OPTIONS), stem_weights, tmp_path / 'model.onnx')
+        export_onnx(load_config(tiny_config, STEMS), stem_weights, tmp_path / 'model.onnx')
     assert not list(tmp_path.iterdir())
