@@ -42,7 +42,7 @@ train_pipeline = [
     dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
     dict(
         type='mmcv.RandomApply', prob=0.5,
-        transforms=[dict(type='ChannelExchange', gray=True)]),
+        transforms=[dict(type='mmvireid.ChannelExchange', gray=True)]),
     dict(type='RandomErasing', prob=0.5, fill=(125.3, 123.0, 113.9)),
     dict(type='PackReIDInputs'),
 ]
