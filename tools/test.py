@@ -57,7 +57,7 @@ def main() -> None:
         if cfg.load_from:
             check_checkpoint(cfg.load_from)
         else:
-            print('No checkpoint is given: the untrained network is tested.')
+            print('No checkpoint is given: the network is tested as training would begin with it.')
         for folder in filter(None, (
                 args.out and Path(args.out).parent, args.show_dir,
                 args.dump_queries and Path(args.dump_queries).parent)):
