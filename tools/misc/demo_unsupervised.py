@@ -21,6 +21,7 @@ from mmvireid.apis import (
     load_config,
     one_sentence_errors,
     train_once,
+    write_demo_data,
 )
 from mmvireid.evaluation import format_table, summarize
 
@@ -97,6 +98,7 @@ def run_steps(args: argparse.Namespace) -> None:
     pretrain = read_config(args.pretrain, [])
     train_once('Pre-train on other synthetic people, visible images only, with their identities',
                args.pretrain, pretrain, Path(pretrain.work_dir))
+    write_demo_data(read_config(args.config, common))
     before = evaluate_once('Test the pre-trained network as it is', args.config,
                            work_dir / 'pretrained', common)
     results: dict[str, list[Path]] = {}
