@@ -158,6 +158,8 @@ train_cfg = dict(
         dict(name='b', epochs=2, branches=['intra', 'cross'], pipeline=[load, flip, pack]),
     ],
     val_interval=100)
+optim_wrapper = dict(optimizer=dict(lr=3.5e-4))
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=10)]
 jaccard = dict(eps=0.5, min_samples=2, k1=8, k2=3)
 default_hooks = dict(
     logger=dict(interval=1),
