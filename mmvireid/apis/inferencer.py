@@ -247,12 +247,15 @@ class VIReIDInferencer:
         self.gallery = MemoryGallery(gallery)
         return self.gallery
 
-    def load_index(self, path: PathLike, ranking: Optional[str] = None) -> Gallery:
+    def load_index(self, path: PathLike, ranking: Optional[str] = None,
+                   **options: Any) -> Gallery:
         """Open a gallery that :meth:`index` wrote to disk.
 
         Args:
             path: its folder.
             ranking: the ranking that it was made for; None for the first.
+            **options: further arguments of :meth:`mmvireid.search.GalleryIndex.load`, such
+                as ``device``.
 
         Returns:
             The gallery, also kept as :attr:`gallery`.
@@ -265,7 +268,8 @@ class VIReIDInferencer:
         chosen = self._ranking(ranking)
         check_storable(chosen)
         fingerprint = index_fingerprint(self.embedder.fingerprint, chosen.descriptor)
-        self.gallery = StoredGallery(GalleryIndex.load(path, fingerprint), chosen.descriptor)
+        self.gallery = StoredGallery(
+            GalleryIndex.load(path, fingerprint, **options), chosen.descriptor)
         return self.gallery
 
     def search(self,
