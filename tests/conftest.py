@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import ROOT, Command, free_port
+from commands import FORK_SERVER, ROOT, Command, free_port
 
 # Many small operations: one thread is fastest, and results do not depend on the machine.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -69,6 +69,12 @@ test_evaluator = dict(num_trials=2)
 train_cfg = dict(max_epochs=2, val_interval=1)
 ''')
     return path
+
+
+@pytest.fixture
+def forked_workers(monkeypatch):
+    """Fork workers from a process that has done the imports, instead of starting them anew."""
+    monkeypatch.setattr('multiprocessing.get_context', lambda method: FORK_SERVER)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_bad_values_give_one_sentence(repo_root, tmp_path, monkeypatch, extra, m
 
 def test_ctrl_c_says_how_to_go_on(start_tool, tmp_path):
     out = tmp_path / 'sysu'
-    process = start_tool(SCRIPT, '--layout', 'sysu', '--ids', 200, '--out', out, '--workers', 2,
+    process = start_tool(SCRIPT, '--layout', 'sysu', '--ids', 150, '--out', out, '--workers', 2,
                          '--quiet')
     process.wait(until=lambda: next(out.rglob('*.jpg'), None))
     process.press_ctrl_c()

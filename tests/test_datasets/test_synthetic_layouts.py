@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from commands import FORK_SERVER
 from scipy.io import loadmat
 
 from mmvireid.datasets import LLCM, SYSUMM01, RegDB, sysu_gallery
@@ -53,12 +52,6 @@ def llcm(tmp_path_factory):
     root = tmp_path_factory.mktemp('synthetic') / 'llcm'
     make_synthetic(Request('llcm', 18, images_per_camera=2, size=SMALL, seed=3), root, quiet=True)
     return root
-
-
-@pytest.fixture
-def forked_workers(monkeypatch):
-    """Fork workers from a process that has done the imports, instead of starting them anew."""
-    monkeypatch.setattr('multiprocessing.get_context', lambda method: FORK_SERVER)
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)

@@ -236,11 +236,11 @@ def test_missing_engine_is_one_sentence(run_tool):
 def test_ctrl_c_in_the_demo(start_tool, tiny_config, tmp_path):
     config = tmp_path / 'demo.py'
     config.write_text(f"_base_ = ['{tiny_config}']\n"
-                      'demo_data = dict(ids=900, test_ids=40, images_per_camera=8)\n'
+                      'demo_data = dict(ids=150, test_ids=40, images_per_camera=20)\n'
                       f"data_root = '{tmp_path}/data'\n"
                       "test_dataloader = dict(dataset=dict(data_root=data_root))\n")
     process = start_tool('tools/misc/demo.py', '--config', config, '--work-dir', tmp_path / 'run')
-    process.wait(until=lambda: list(tmp_path.glob('data/cam*/*/*.jpg')))
+    process.wait(until=lambda: next(tmp_path.glob('data/cam*/*/*.jpg'), None))
     process.press_ctrl_c()
     stopped = process.finish()
     assert stopped.returncode == 130, process.output()
@@ -248,7 +248,7 @@ def test_ctrl_c_in_the_demo(start_tool, tiny_config, tmp_path):
     assert 'Type the same command again to continue.' in stopped.stderr
 
 
-def test_the_demo_draws_its_data_when_it_is_missing(tiny_config, tmp_path):
+def test_the_demo_draws_its_data_when_it_is_missing(forked_workers, tiny_config, tmp_path):
     from mmvireid.apis import load_config, write_demo_data
     data = dict(ids=6, test_ids=2, images_per_camera=2, size=(32, 16), seed=0)
     cfg = load_config(tiny_config, {'demo_data': data, 'data_root': f'{tmp_path}/new'})
