@@ -144,7 +144,8 @@ def test_learning_rates(cfg, model):
             wanted = 0.1 if name.startswith(slow) else 1.0
             assert rate[id(parameter)] == pytest.approx(wanted * cfg.optim_wrapper.optimizer.lr)
     for scheduler in cfg.param_scheduler:
-        PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=optimizer))
+        # Some schedules count epochs in the config and iterations in the run.
+        PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=optimizer, epoch_length=10))
 
 
 def test_sampler(cfg):
