@@ -31,7 +31,8 @@ model = dict(
             _delete_=True,
             type='Pretrained',
             checkpoint='work_dirs/pretrain_r18_visible/epoch_12.pth',
-            prefix='backbone.trunk')),
+            prefix='backbone.trunk',
+            made_by='python tools/train.py configs/bmil/pretrain_r18_visible.py')),
     head=dict(in_channels=256))
 
 load_image = dict(type='LoadReIDImage', size=image_size, cache_dir='data/cache')
