@@ -21,12 +21,15 @@ from .launch import (
     run_training,
 )
 from .model_zoo import ZooModel, find_model, zoo_models
+from .onnx_export import export_onnx
+from .publish import publish_checkpoint
 from .steps import evaluate_once, run_step, train_once
 
 __all__ = [
     'ConfigError', 'InputError', 'VIReIDInferencer', 'ZooModel', 'add_common_arguments',
     'as_list', 'check_checkpoint', 'check_work_dir', 'claim_folder', 'evaluate_once',
-    'final_checkpoint', 'find_checkpoint', 'find_model', 'key_value', 'load_config',
-    'one_sentence_errors', 'remove_unfinished', 'run_command', 'run_step', 'run_test',
-    'run_training', 'train_once', 'write_demo_data', 'zoo_models'
+    'export_onnx', 'final_checkpoint', 'find_checkpoint', 'find_model', 'key_value',
+    'load_config', 'one_sentence_errors', 'publish_checkpoint', 'remove_unfinished',
+    'run_command', 'run_step', 'run_test', 'run_training', 'train_once', 'write_demo_data',
+    'zoo_models'
 ]

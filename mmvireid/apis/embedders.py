@@ -62,12 +62,13 @@ class TorchEmbedder:
                  checkpoint: Optional[PathLike] = None,
                  device: Union[str, torch.device, None] = None) -> None:
         self.device = choose_device(device)
+        self.cfg = cfg
         self.model = build_network(cfg, checkpoint).to(self.device)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Name of the network and its weights."""
-        return network_fingerprint(self.model)
+        """Name of the network, its weights, and how images come to it."""
+        return network_fingerprint(self.model, self.cfg)
 
     @torch.no_grad()
     def __call__(self, batch: dict) -> dict[str, Tensor]:
@@ -222,11 +223,12 @@ def choose_device(device: Union[str, torch.device, None]) -> torch.device:
     return torch.device(device)
 
 
-def network_fingerprint(model: nn.Module) -> str:
-    """Name a network by the weights that its descriptors come from.
+def network_fingerprint(model: nn.Module, cfg: Config) -> str:
+    """Name a network by all that its descriptors come from.
 
     Args:
         model: a re-identifier.
+        cfg: its config, for the test pipeline, normalisation and flip averaging.
 
     Returns:
         SHA-256 in hexadecimal digits.
@@ -235,7 +237,9 @@ def network_fingerprint(model: nn.Module) -> str:
         name: value for name, value in model.state_dict().items()
         if 'classifier' not in name and 'counterfactual' not in name
     }
-    return model_fingerprint(weights, str(dict(model.test_cfg)))
+    parts = describe_network(cfg)
+    details = {name: parts[name] for name in ('data_preprocessor', 'test_cfg', 'pipeline')}
+    return model_fingerprint(weights, json.dumps(details, sort_keys=True))
 
 
 def describe_network(cfg: Config) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def read_modality(value: Union[str, int, Modality]) -> Modality:
     Raises:
         InputError: for anything else.
     """
-    text = str(int(value)) if isinstance(value, (int, np.integer)) else str(value).lower()
+    value = value.item() if hasattr(value, 'item') else value  # NumPy's and PyTorch's numbers
+    text = str(int(value)) if isinstance(value, int) else str(value).lower()
     if text not in MODALITY_NAMES:
         raise InputError(
             f'the models have no stem for images of modality "{value}": write visible or '
@@ -103,10 +104,11 @@ def read_modality(value: Union[str, int, Modality]) -> Modality:
 
 def _one_each(modality: ModalityLike, num: int) -> list:
     """Give each entry its modality, None where nothing was said."""
+    if isinstance(modality, os.PathLike) or (
+            isinstance(modality, str) and Path(modality).suffix.lower() in LIST_SUFFIXES):
+        raise InputError(f'there is no list file "{modality}" to look modalities up in.')
     if modality is None or isinstance(modality, (str, int, np.integer)):
         return [None if modality is None else read_modality(modality)] * num
-    if isinstance(modality, os.PathLike):
-        raise InputError(f'there is no list file "{modality}" to look modalities up in.')
     values = list(modality)
     if len(values) != num:
         raise InputError(

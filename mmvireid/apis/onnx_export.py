@@ -193,7 +193,7 @@ def export_onnx(cfg: Config,
     notes = dict(
         mmvireid=__version__,
         modality=modality,
-        fingerprint=network_fingerprint(model),
+        fingerprint=network_fingerprint(model, cfg),
         network=json.dumps(describe_network(cfg)),
         config=Path(cfg.filename).stem if cfg.filename else '')
     content = _to_bytes(graph, example, notes)

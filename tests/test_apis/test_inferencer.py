@@ -134,10 +134,12 @@ def test_a_gallery_on_disk(inferencer, tiny_config, tmp_path, footage):
             torch.testing.assert_close(first.distance, second.distance, atol=1e-5, rtol=0)
     with pytest.raises(ConfigError, match='needs the whole gallery in memory'):
         inferencer.search(queries, 4, ranking='cift')
-    flipped = VIReIDInferencer(
-        tiny_config, tmp_path / 'same.pth', 'cpu', cfg_options={'model.test_cfg.flip': True})
-    with pytest.raises(GalleryIndexError, match='made by another model'):
-        flipped.load_index(tmp_path / 'index')
+    for options in ({'model.test_cfg.flip': True},
+                    {'test_dataloader.dataset.pipeline.0.size': (64, 32)}):
+        changed = VIReIDInferencer(
+            tiny_config, tmp_path / 'same.pth', 'cpu', cfg_options=options)
+        with pytest.raises(GalleryIndexError, match='made by another model'):
+            changed.load_index(tmp_path / 'index')
 
 
 def test_pictures(inferencer, footage, array, tmp_path):
@@ -177,6 +179,7 @@ def test_pictures(inferencer, footage, array, tmp_path):
     (np.zeros((0, 32, 3), np.uint8), 'visible', 'give uint8 RGB'),
     (np.zeros((64, 32, 3), np.uint8), 'thermal', 'no stem for images of modality "thermal"'),
     (np.zeros((64, 32, 3), np.uint8), 2, 'no stem for images of modality "2"'),
+    (np.zeros((64, 32, 3), np.uint8), 'nowhere.csv', 'no list file "nowhere.csv"'),
     (np.zeros((64, 32, 3), np.uint8), None, 'nobody said whether image 0'),
     (np.zeros((64, 32, 3), np.uint8), ['visible', 'visible'], '1 images were given with 2'),
 ])
@@ -271,6 +274,15 @@ def test_models_have_names(monkeypatch, repo_root, tmp_path):
     shutil.rmtree(package)
     with pytest.raises(ConfigError, match='has no configs'):
         find_model('agw_r50_81e_sysu')
+
+
+def test_methods_without_identities_work_alike(array, footage):
+    inferencer = VIReIDInferencer('bmil_r18_demo', device='cpu', allow_untrained=True)
+    picture = array(footage / 'day' / '0.png')
+    images = inferencer.embed([picture, picture], torch.tensor([0, 1]))
+    assert images.descriptors['base'].norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
+    inferencer.index(images)
+    assert len(inferencer.search(picture, modality='visible')[0].gallery) == 2
 
 
 def test_a_name_may_bring_its_weights(monkeypatch, tiny_config, weights, footage):
