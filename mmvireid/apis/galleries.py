@@ -32,7 +32,11 @@ class Ranking(NamedTuple):
     post: Sequence = ()
 
     def descriptor_for(self, modality: int) -> str:
-        """Return the name of the descriptor for queries of a modality."""
+        """Return the name of the descriptor for queries of a modality.
+
+        Args:
+            modality: 0 visible, 1 infrared.
+        """
         if isinstance(self.descriptor, str):
             return self.descriptor
         return self.descriptor[Modality(modality).name.lower()]
@@ -125,7 +129,15 @@ class MemoryGallery:
         return len(self.images)
 
     def nearest(self, ranking: Ranking, query: ImageSet, k: int) -> Nearest:
-        """Find the nearest images, as :class:`Gallery` says.
+        """Find the nearest images.
+
+        Args:
+            ranking: what to compare.
+            query: Q queries of one modality, with descriptors.
+            k: number of images.
+
+        Returns:
+            Shape ``(Q, min(k, G))``.
 
         Raises:
             InputError: if queries or gallery lack the descriptor, or have it from different
@@ -149,7 +161,11 @@ class MemoryGallery:
         return Nearest(1 - score, found)
 
     def take(self, rows: np.ndarray) -> ImageSet:
-        """Return images without their descriptors, as :class:`Gallery` says."""
+        """Return images without their descriptors; ``sample_idx`` is the row.
+
+        Args:
+            rows: shape ``(K,)``.
+        """
         return self._annotations[rows]
 
     def _graph_rows(self, transfer: GraphTransfer, name: str, gallery: Tensor) -> Tensor:
@@ -182,7 +198,15 @@ class StoredGallery:
         return len(self.index)
 
     def nearest(self, ranking: Ranking, query: ImageSet, k: int) -> Nearest:
-        """Find the nearest images, as :class:`Gallery` says.
+        """Find the nearest images.
+
+        Args:
+            ranking: what to compare.
+            query: Q queries of one modality, with descriptors.
+            k: number of images.
+
+        Returns:
+            Shape ``(Q, min(k, G))``.
 
         Raises:
             ConfigError: if the ranking is not a comparison of the descriptor alone.
@@ -196,7 +220,11 @@ class StoredGallery:
         return Nearest(*self.index.search(_rows(query, name, ranking), k))
 
     def take(self, rows: np.ndarray) -> ImageSet:
-        """Return images without their descriptors, as :class:`Gallery` says."""
+        """Return images without their descriptors; ``sample_idx`` is the row.
+
+        Args:
+            rows: shape ``(K,)``.
+        """
         info = self.index.info(rows)
         return ImageSet({}, info.identity, info.camera, info.modality, rows, list(info.ids))
 

@@ -20,7 +20,11 @@ from .launch import ConfigError, check_work_dir, key_value
 
 
 def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every command line of inference takes, the model first."""
+    """Add what every command line of inference takes, the model first.
+
+    Args:
+        parser: parser of the tool.
+    """
     parser.add_argument('config', help='config file, or the name of a model in a metafile')
     parser.add_argument('checkpoint', help='checkpoint file, or an exported .onnx file')
     parser.add_argument('--batch-size', type=int, default=64)

@@ -395,7 +395,18 @@ class _Loaded(Dataset):
 
 def read_config(config_or_name: Union[str, os.PathLike, Config],
                  options: Optional[dict]) -> tuple[Config, Optional[str]]:
-    """Read a config by path or name; also give the published weights of a name."""
+    """Read a config by its path or its name.
+
+    Args:
+        config_or_name: config file, the name of a model in a metafile, or a config.
+        options: changes, dotted key -> value.
+
+    Returns:
+        The config, and the weights that the metafile names, None where there are none.
+
+    Raises:
+        ConfigError: if there is no such config or model, or an option does not fit.
+    """
     weights = None
     if isinstance(config_or_name, Config):
         cfg = Config(config_or_name.to_dict())
