@@ -10,6 +10,8 @@ import sys
 
 import pytest
 import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.visualization import Visualizer
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +22,10 @@ def tool(repo_root, monkeypatch, capfd):
 
     def run(name, *arguments):
         monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+        # MMEngine names these by config and second: a run in the same second would get the
+        # logger of the last test, which writes to a stream that pytest has closed.
+        for kind in (MMLogger, MessageHub, Visualizer):
+            kind._instance_dict.clear()
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(str(repo_root / 'tools' / name), run_name='__main__')
         return stop.value.code, capfd.readouterr().err
