@@ -536,7 +536,7 @@ def test_without_faiss_the_exact_kind_works(monkeypatch, gallery):
 def test_rows_stay_on_a_device_that_has_room(gallery, monkeypatch):
     """What a GPU does, on the CPU: blocks are kept, and later rows join them."""
     features = gallery[0]
-    monkeypatch.setattr(exact, 'CPU_BLOCK', 50 * features.shape[1])
+    monkeypatch.setattr(exact, 'CPU_BLOCK', 64 * features.shape[1])
     index = filled('torch', tuple(part[:120] for part in gallery))
     monkeypatch.setattr(index._exact, '_stays', lambda rows: True)
     index.search(features, 3)
@@ -546,7 +546,7 @@ def test_rows_stay_on_a_device_that_has_room(gallery, monkeypatch):
     monkeypatch.setattr(rows, 'descriptors', lambda a, b: read.append((a, b)) or real(a, b))
     for _ in range(2):
         found = index.search(features, 3)
-    assert read == [(120, 170), (170, 220), (220, 270), (270, 320)]
+    assert read == [(120, 184), (184, 248), (248, 312), (312, 320)]
     for value, wanted in zip(found, filled('torch', gallery).search(features, 3)):
         np.testing.assert_allclose(value, wanted, atol=1e-6)
 
