@@ -45,6 +45,19 @@ def patient_group() -> Any:
     return _groups[1]
 
 
+def leave_process_group() -> None:
+    """Leave all groups of processes; do nothing in a single process.
+
+    To be called once, after the work. MMEngine never does: the threads of gloo are then still
+    alive while the interpreter ends, and now and then a process that has done everything
+    aborts ("terminate called without an active exception"), and its launcher reports failure.
+    """
+    global _groups
+    _groups = None
+    if torch_dist.is_available() and torch_dist.is_initialized():
+        torch_dist.destroy_process_group()
+
+
 def complete_rows(rows: torch.Tensor, bounds: Sequence[int]) -> None:
     """Fill in the rows that other processes have computed, in place.
 

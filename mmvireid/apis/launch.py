@@ -21,6 +21,7 @@ import mmvireid
 from mmvireid.compat import prepare_cpu_launch, write_atomically
 from mmvireid.errors import CheckpointError, MMVIReIDError, WorkDirError
 from mmvireid.interrupts import remembered_interrupts
+from mmvireid.processes import leave_process_group
 
 #: Set to any value to see the whole stack of an error.
 TRACEBACK_VARIABLE = 'MMVIREID_TRACEBACK'
@@ -47,7 +48,8 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     Errors that mmvireid raises on purpose are printed without a stack, also when a
     data-loading process raised them; ``MMVIREID_TRACEBACK=1`` brings the stack back.
     Ctrl-C exits with code 130, also if a library swallowed it on the way. Any other
-    error is a fault of the program and keeps its stack.
+    error is a fault of the program and keeps its stack. After work that succeeded, groups of
+    processes are left.
 
     Args:
         hint: sentence to print after an interruption.
@@ -55,6 +57,7 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     try:
         with remembered_interrupts():
             yield
+            leave_process_group()
     except Exception as error:
         if not _is_deliberate(error):
             raise

@@ -1,11 +1,14 @@
 """What the command lines share."""
 
+import pytest
 import torch
+import torch.distributed as torch_dist
 from mmengine.model import BaseModule
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmvireid.apis.launch import load_pretrained_parts
+from mmvireid.apis.launch import load_pretrained_parts, one_sentence_errors
+from mmvireid.processes import main_process_computes, patient_group
 
 
 class Part(BaseModule):
@@ -27,3 +30,21 @@ def test_only_parts_that_name_weights_get_them(tmp_path):
     torch.testing.assert_close(model['named'].layer.weight, saved.layer.weight, rtol=0, atol=0)
     for name in ('other', 'drawn'):
         assert torch.equal(model[name].layer.weight, before[f'{name}.layer.weight'])
+
+
+def test_groups_of_processes_are_left_after_the_work(tmp_path):
+    """One that is alive while the interpreter ends can abort a process that has succeeded."""
+    for name in ('first', 'second'):  # a later command of the same process begins afresh
+        torch_dist.init_process_group(
+            'gloo', init_method=f'file://{tmp_path}/{name}', rank=0, world_size=1)
+        with one_sentence_errors():
+            patient_group()
+            assert main_process_computes(lambda: name) == name
+        assert not torch_dist.is_initialized()
+    with one_sentence_errors():  # there is none to leave
+        pass
+
+
+def test_errors_of_the_program_keep_their_stack():
+    with pytest.raises(ZeroDivisionError), one_sentence_errors():
+        1 / 0

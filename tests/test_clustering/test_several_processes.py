@@ -124,7 +124,7 @@ def worker(rank, folder):
     report['after'] = main_process_computes(lambda: rank)
     torch_dist.barrier(group=processes.patient_group())
     torch.save(report, f'{folder}/rank{rank}.pth')
-    torch_dist.destroy_process_group()
+    processes.leave_process_group()
 
 
 @pytest.fixture(scope='module')
