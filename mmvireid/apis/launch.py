@@ -109,7 +109,11 @@ def _last_sentence(error: Exception) -> str:
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that training and testing share."""
+    """Add the options that training and testing share.
+
+    Args:
+        parser: of the command line.
+    """
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and results')
     parser.add_argument(
         '--cfg-options',
@@ -231,6 +235,9 @@ def _check_batch(cfg: Config) -> None:
 def check_work_dir(path: Union[str, os.PathLike]) -> None:
     """Make sure that results can be written before hours are spent on them.
 
+    Args:
+        path: folder, made when missing.
+
     Raises:
         WorkDirError: if the folder cannot be made or written to.
     """
@@ -271,6 +278,9 @@ def find_checkpoint(work_dir: Union[str, os.PathLike]) -> Optional[str]:
 def check_checkpoint(path: Union[str, os.PathLike]) -> None:
     """Make sure that a checkpoint file exists and can be read.
 
+    Args:
+        path: file; an address is left to be fetched later.
+
     Raises:
         CheckpointError: if it is missing or broken.
     """
@@ -290,13 +300,21 @@ def check_checkpoint(path: Union[str, os.PathLike]) -> None:
 
 
 def remove_unfinished(work_dir: Union[str, os.PathLike]) -> None:
-    """Delete what a killed run left of a checkpoint that it was writing."""
+    """Delete what a killed run left of a checkpoint that it was writing.
+
+    Args:
+        work_dir: folder of the run.
+    """
     for path in Path(work_dir).glob('.*.pth.*'):
         path.unlink()
 
 
 def final_checkpoint(cfg: Config) -> str:
-    """Return the file name of a config's last checkpoint."""
+    """Return the file name of a config's last checkpoint.
+
+    Args:
+        cfg: config of the training.
+    """
     if 'max_iters' in cfg.train_cfg:
         return f'iter_{cfg.train_cfg.max_iters}.pth'
     if 'stages' in cfg.train_cfg:
@@ -346,7 +364,11 @@ def run_command(command: Sequence[object], cwd: Union[str, os.PathLike, None] = 
 
 
 def run_training(cfg: Config) -> None:
-    """Build MMEngine's Runner from a config and train."""
+    """Build MMEngine's Runner from a config and train.
+
+    Args:
+        cfg: what :func:`load_config` gave.
+    """
     Runner.from_cfg(cfg).train()
 
 
@@ -355,6 +377,9 @@ def run_test(cfg: Config) -> None:
 
     Without a checkpoint, the network is as training would begin with it: MMEngine itself
     loads pre-trained weights for training only.
+
+    Args:
+        cfg: what :func:`load_config` gave.
     """
     runner = Runner.from_cfg(cfg)
     if not cfg.get('load_from'):
@@ -375,5 +400,9 @@ def load_pretrained_parts(model: torch.nn.Module) -> None:
 
 
 def as_list(configs: Union[dict, Sequence[dict]]) -> list:
-    """Return one config or several as a list."""
+    """Return one config or several as a list.
+
+    Args:
+        configs: one, or several.
+    """
     return [configs] if isinstance(configs, dict) else list(configs)

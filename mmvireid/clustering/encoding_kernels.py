@@ -6,6 +6,8 @@ and give worker w the rows w, w + W, …, which balances dense and sparse region
 workers is an argument because numba cannot cache a function that asks for it.
 """
 
+from typing import Tuple
+
 import numpy as np
 from numba import njit, prange
 
@@ -13,7 +15,7 @@ from mmvireid.parallel import parallel_kernel
 
 
 @parallel_kernel()
-def reciprocal_sets(ranks):
+def reciprocal_sets(ranks: np.ndarray) -> Tuple[np.ndarray, ...]:
     """Keep the images of each list that have the list's owner in theirs.
 
     Args:
@@ -81,14 +83,15 @@ def _extended_set(i, indptr, indices, half_indptr, half_indices, marks, stamp, m
 
 
 @parallel_kernel()
-def extend_sets(indptr, indices, half_indptr, half_indices, workers):
+def extend_sets(indptr: np.ndarray, indices: np.ndarray, half_indptr: np.ndarray,
+                half_indices: np.ndarray, workers: int) -> Tuple[np.ndarray, ...]:
     """Unite each set with the half sets of members that mostly lie inside it.
 
     Args:
         indptr: shape ``(N + 1,)``, with ``indices`` the sets R(i, k1).
-        indices: int32.
+        indices: shape ``(M,)`` int32.
         half_indptr: shape ``(N + 1,)``, with ``half_indices`` the sets R(c, k1 / 2).
-        half_indices: int32.
+        half_indices: shape ``(M,)`` int32.
         workers: number of threads.
 
     Returns:
@@ -123,7 +126,7 @@ def extend_sets(indptr, indices, half_indptr, half_indices, workers):
 
 
 @parallel_kernel(fastmath={'reassoc', 'contract', 'nsz'})
-def pair_products(features, indptr, indices):
+def pair_products(features: np.ndarray, indptr: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """Compute inner products for the pairs of a CSR pattern.
 
     Args:
@@ -148,7 +151,7 @@ def pair_products(features, indptr, indices):
 
 
 @parallel_kernel()
-def softmax_rows(indptr, products, scale):
+def softmax_rows(indptr: np.ndarray, products: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Turn products into weights: softmax of ``-scale[i] * (2 - 2 product)`` per row.
 
     Args:
@@ -194,7 +197,9 @@ def _average(i, indptr, indices, values, neighbors, weights, sums, marks, touche
 
 
 @parallel_kernel()
-def average_rows(indptr, indices, values, neighbors, weights, workers):
+def average_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray,
+                 neighbors: np.ndarray, weights: np.ndarray,
+                 workers: int) -> Tuple[np.ndarray, ...]:
     """Replace each sparse row by a weighted sum of its neighbours' rows.
 
     Args:

@@ -1,5 +1,7 @@
 """Sum of minima of sparse rows, compiled by numba."""
 
+from typing import Tuple
+
 import numpy as np
 from numba import njit, prange
 
@@ -19,14 +21,15 @@ def _lower_bound(values, start, stop, wanted):
 
 
 @parallel_kernel()
-def pair_bounds(indptr, indices, t_indptr, t_indices, rows, first_columns):
+def pair_bounds(indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray,
+                t_indices: np.ndarray, rows: np.ndarray, first_columns: np.ndarray) -> np.ndarray:
     """Bound the number of columns that share an image with each row.
 
     Args:
         indptr: shape ``(N + 1,)``, with ``indices`` the encoding by rows.
-        indices: int32.
+        indices: shape ``(M,)`` int32.
         t_indptr: shape ``(N + 1,)``, with ``t_indices`` the encoding by columns, sorted.
-        t_indices: int32.
+        t_indices: shape ``(M,)`` int32.
         rows: shape ``(R,)`` int64.
         first_columns: shape ``(R,)`` int64.
 
@@ -46,17 +49,19 @@ def pair_bounds(indptr, indices, t_indptr, t_indices, rows, first_columns):
 
 
 @parallel_kernel()
-def jaccard_rows(indptr, indices, values, t_indptr, t_indices, t_values, rows, first_columns,
-                 slots, max_distance, workers):
+def jaccard_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, t_indptr: np.ndarray,
+                 t_indices: np.ndarray, t_values: np.ndarray, rows: np.ndarray,
+                 first_columns: np.ndarray, slots: np.ndarray, max_distance: float,
+                 workers: int) -> Tuple[np.ndarray, ...]:
     """Compute the Jaccard distances of a batch of rows.
 
     Args:
         indptr: shape ``(N + 1,)``, with ``indices`` and ``values`` the encoding by rows.
-        indices: int32.
-        values: float32.
+        indices: shape ``(M,)`` int32.
+        values: shape ``(M,)`` float32.
         t_indptr: shape ``(N + 1,)``, the same by columns, sorted.
-        t_indices: int32.
-        t_values: float32.
+        t_indices: shape ``(M,)`` int32.
+        t_values: shape ``(M,)`` float32.
         rows: shape ``(R,)`` int64.
         first_columns: shape ``(R,)`` int64.
         slots: shape ``(R + 1,)`` int64, where the pairs of each row may be written.
@@ -108,16 +113,18 @@ def jaccard_rows(indptr, indices, values, t_indptr, t_indices, t_values, rows, f
 
 
 @parallel_kernel()
-def mirror_rows(low_indptr, low_indices, low_values, up_indptr, up_indices, up_values):
+def mirror_rows(low_indptr: np.ndarray, low_indices: np.ndarray, low_values: np.ndarray,
+                up_indptr: np.ndarray, up_indices: np.ndarray,
+                up_values: np.ndarray) -> Tuple[np.ndarray, ...]:
     """Join lower triangle, explicit 0 diagonal and upper triangle row by row.
 
     Args:
         low_indptr: shape ``(N + 1,)``, with the next two the strict lower triangle, sorted.
-        low_indices: int32.
-        low_values: float32.
+        low_indices: shape ``(M,)`` int32.
+        low_values: shape ``(M,)`` float32.
         up_indptr: shape ``(N + 1,)``, with the next two the strict upper triangle, sorted.
-        up_indices: int32.
-        up_values: float32.
+        up_indices: shape ``(M,)`` int32.
+        up_values: shape ``(M,)`` float32.
 
     Returns:
         tuple: CSR arrays ``(indptr, indices, values)``, sorted indices.

@@ -30,7 +30,11 @@ class NeighborLists:
 
 
 def half_of(k1: int) -> int:
-    """Return ``k1 / 2``, 7.5 rounded to the even 8, as the published code rounds."""
+    """Return ``k1 / 2``, 7.5 rounded to the even 8, as the published code rounds.
+
+    Args:
+        k1: neighbours of an image.
+    """
     return round(k1 / 2)
 
 

@@ -53,7 +53,7 @@ class ImageCache:
                 file's bytes; called only if the cache lacks the image.
 
         Returns:
-            A fresh, writable array.
+            A fresh, writable array of the same shape.
 
         Raises:
             DatasetError: if the cache cannot be written.

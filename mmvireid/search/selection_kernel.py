@@ -15,7 +15,7 @@ STRIPE = 256
 
 
 @njit(cache=True, nogil=True)
-def flag_row(scores, bias, limit, flags):
+def flag_row(scores: np.ndarray, bias: np.ndarray, limit: float, flags: np.ndarray) -> None:
     """Flag the entries ``scores + bias >= limit`` of a row, one limit for all.
 
     Args:
@@ -29,7 +29,8 @@ def flag_row(scores, bias, limit, flags):
 
 
 @njit(cache=True, nogil=True)
-def flag_column_entries(scores, bias, limits, flags):
+def flag_column_entries(scores: np.ndarray, bias: float, limits: np.ndarray,
+                        flags: np.ndarray) -> None:
     """Flag the entries ``scores + bias >= limits`` of a row, one limit for each.
 
     Args:
@@ -43,7 +44,7 @@ def flag_column_entries(scores, bias, limits, flags):
 
 
 @njit(cache=True, nogil=True)
-def insert(row, index, score, scores, indices):
+def insert(row: int, index: int, score: float, scores: np.ndarray, indices: np.ndarray) -> None:
     """Insert an entry into a row's sorted list if it beats the last; equal ones stay ahead.
 
     Args:
@@ -65,7 +66,8 @@ def insert(row, index, score, scores, indices):
 
 
 @parallel_kernel()
-def merge_block(block, bias, first, scores, indices):
+def merge_block(block: np.ndarray, bias: np.ndarray, first: int, scores: np.ndarray,
+                indices: np.ndarray) -> None:
     """Merge a block of scores into each row's sorted list of the best.
 
     Blocks must come in ascending order of columns: then a new entry stays behind equal
@@ -91,7 +93,8 @@ def merge_block(block, bias, first, scores, indices):
 
 
 @parallel_kernel()
-def merge_columns(block, bias, first, scores, indices):
+def merge_columns(block: np.ndarray, bias: np.ndarray, first: int, scores: np.ndarray,
+                  indices: np.ndarray) -> None:
     """Merge a block, read by columns, into the top-k of the rows that its columns stand for.
 
     Args:

@@ -43,7 +43,9 @@ def _keep(row, index, score, margin, best, cut, count, scores, indices):
 
 
 @parallel_kernel()
-def collect_rows(block, bias, first, margin, best, cut, count, scores, indices):
+def collect_rows(block: np.ndarray, bias: np.ndarray, first: int, margin: np.ndarray,
+                 best: np.ndarray, cut: np.ndarray, count: np.ndarray, scores: np.ndarray,
+                 indices: np.ndarray) -> None:
     """Collect the candidates of a block's rows among its columns.
 
     Args:
@@ -71,7 +73,9 @@ def collect_rows(block, bias, first, margin, best, cut, count, scores, indices):
 
 
 @parallel_kernel()
-def collect_columns(block, bias, first, margin, best, cut, count, scores, indices):
+def collect_columns(block: np.ndarray, bias: np.ndarray, first: int, margin: np.ndarray,
+                    best: np.ndarray, cut: np.ndarray, count: np.ndarray, scores: np.ndarray,
+                    indices: np.ndarray) -> None:
     """Collect the candidates of the rows that a block's columns stand for.
 
     Args:
@@ -102,7 +106,9 @@ def collect_columns(block, bias, first, margin, best, cut, count, scores, indice
 
 
 @parallel_kernel(fastmath={'reassoc', 'contract', 'nsz'})
-def score_candidates(features, bias, cut, count, approximate, candidates, scores, indices):
+def score_candidates(features: np.ndarray, bias: np.ndarray, cut: np.ndarray, count: np.ndarray,
+                     approximate: np.ndarray, candidates: np.ndarray, scores: np.ndarray,
+                     indices: np.ndarray) -> None:
     """Score the candidates of each row in float32 and select the best.
 
     Args:

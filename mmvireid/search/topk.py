@@ -72,7 +72,18 @@ def topk(query: Array,
 
 
 def float_rows(name: str, array: Array) -> torch.Tensor:
-    """Return a contiguous float32 tensor of shape ``(N, D)`` without NaN or infinity."""
+    """Check an array of rows and make it a contiguous float32 tensor.
+
+    Args:
+        name: what an error calls the array.
+        array: shape ``(N, D)``, of any number type.
+
+    Returns:
+        Tensor: shape ``(N, D)``; the array itself where nothing is to be converted.
+
+    Raises:
+        ValueError: if it has another number of dimensions, or holds NaN or infinity.
+    """
     tensor = torch.as_tensor(array).detach()
     if tensor.ndim != 2:
         raise ValueError(f'{name} must be of shape (rows, dimensions), got {tuple(tensor.shape)}')

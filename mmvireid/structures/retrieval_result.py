@@ -96,6 +96,14 @@ class RetrievalResult:
                          descriptor: str = 'base') -> 'RetrievalResult':
         """Rank by cosine distance ``1 - q . g`` of one descriptor.
 
+        Args:
+            query: Q images with that descriptor, L2-normalised, of shape ``(Q, D)``.
+            gallery: G images with that descriptor, of shape ``(G, D)``.
+            descriptor: its name.
+
+        Returns:
+            The images, and their distances of shape ``(Q, G)``.
+
         Raises:
             ValueError: if the images have no such descriptor.
         """
@@ -108,10 +116,21 @@ class RetrievalResult:
         return cls(query, gallery, distance, descriptor)
 
     def with_distance(self, distance: torch.Tensor) -> 'RetrievalResult':
-        """Return the same images under another ``(Q, G)`` distance."""
+        """Return the same images under another distance.
+
+        Args:
+            distance: shape ``(Q, G)``.
+        """
         return replace(self, distance=distance)
 
     def topk(self, k: int) -> torch.Tensor:
-        """Return gallery rows of the ``k`` nearest images, shape ``(Q, min(k, G))``."""
+        """Return gallery rows of the nearest images.
+
+        Args:
+            k: how many.
+
+        Returns:
+            Tensor: shape ``(Q, min(k, G))`` int64, nearest first.
+        """
         k = min(k, len(self.gallery))
         return self.distance.topk(k, dim=1, largest=False).indices

@@ -90,7 +90,7 @@ def choose_images(groups: np.ndarray, modality: np.ndarray, num_groups: int, max
         seed: decides the choice.
 
     Returns:
-        np.ndarray: row numbers, ascending.
+        np.ndarray: shape ``(M,)``, row numbers, ascending.
     """
     rng = np.random.default_rng(seed)
     visible, infrared = (np.unique(groups[(groups >= 0) & (modality == value)])

@@ -94,8 +94,8 @@ def choose_queries(result: RetrievalResult, num: int, *, protocol: str) -> np.nd
         protocol: rules of the ranking, as in :func:`draw_ranking_lists`.
 
     Returns:
-        Query rows, spread evenly over the set; fewer when there are fewer. Queries
-        without a match in the gallery are never chosen.
+        Shape ``(num,)``, query rows, spread evenly over the set; fewer when there are fewer.
+        Queries without a match in the gallery are never chosen.
     """
     metrics = rank_metrics(
         result.distance,

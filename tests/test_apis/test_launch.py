@@ -39,7 +39,7 @@ def test_groups_of_processes_are_left_after_the_work(tmp_path):
             'gloo', init_method=f'file://{tmp_path}/{name}', rank=0, world_size=1)
         with one_sentence_errors():
             patient_group()
-            assert main_process_computes(lambda: name) == name
+            assert main_process_computes(lambda: 'done') == 'done'
         assert not torch_dist.is_initialized()
     with one_sentence_errors():  # there is none to leave
         pass
@@ -47,4 +47,4 @@ def test_groups_of_processes_are_left_after_the_work(tmp_path):
 
 def test_errors_of_the_program_keep_their_stack():
     with pytest.raises(ZeroDivisionError), one_sentence_errors():
-        1 / 0
+        raise ZeroDivisionError

@@ -1,5 +1,7 @@
 """The inner loop of the ranking metrics, compiled by numba."""
 
+from typing import Tuple
+
 import numpy as np
 from numba import njit, prange
 
@@ -24,8 +26,9 @@ def _is_dropped(drop, same_identity, query_cam, gallery_cam):
 
 
 @parallel_kernel()
-def rank_matches(distance, query_codes, gallery_codes, query_cams, gallery_cams, num_codes, drop,
-                 count_identities):
+def rank_matches(distance: np.ndarray, query_codes: np.ndarray, gallery_codes: np.ndarray,
+                 query_cams: np.ndarray, gallery_cams: np.ndarray, num_codes: int, drop: int,
+                 count_identities: bool) -> Tuple[np.ndarray, ...]:
     """Rank the matches of each query without sorting its row.
 
     The few matches of a query are sorted; every other image is then counted at the first

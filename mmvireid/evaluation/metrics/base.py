@@ -154,7 +154,15 @@ class CrossModalityMetric(BaseMetric):
     # --------------------------------------------------------------- ranking
     @abstractmethod
     def trials(self, images: ImageSet, setting: str) -> List[Trial]:
-        """Choose the queries and the gallery of each trial of a setting."""
+        """Choose the queries and the gallery of each trial of a setting.
+
+        Args:
+            images: all test images.
+            setting: one of ``settings``.
+
+        Returns:
+            One entry for each trial.
+        """
 
     def rank(self, images: ImageSet, trials: Sequence[Trial],
              ranking: str) -> Iterator[RetrievalResult]:
@@ -195,6 +203,13 @@ class CrossModalityMetric(BaseMetric):
         """Rank the first trial of the last evaluation again, to look at it.
 
         Only the main process holds the images.
+
+        Args:
+            setting: one of ``settings``.
+            ranking: name of one of ``rankings``.
+
+        Returns:
+            All queries, and the gallery of that trial.
 
         Raises:
             EvaluationError: if there is no such ranking.

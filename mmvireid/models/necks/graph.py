@@ -94,7 +94,7 @@ def softmax_of_kept(value: Tensor, temperature: Tensor) -> Tensor:
 
     Args:
         value: shape ``(..., K)``; entries of minus infinity are not there.
-        temperature: broadcasts against ``value``.
+        temperature: of a shape that broadcasts against ``value``.
 
     Returns:
         Weights of the shape of ``value``.

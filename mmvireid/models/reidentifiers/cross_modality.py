@@ -77,7 +77,7 @@ class CrossModalityReIdentifier(BaseModel):
                 samples with their ``descriptors``.
 
         Returns:
-            As ``mode`` says.
+            As ``mode`` says; pooled features are of shape ``(N, C)``.
 
         Raises:
             ValueError: for another mode, or without data samples.

@@ -12,7 +12,7 @@ def without_autocast(like: Tensor) -> torch.autocast:
     precision, so losses and graphs run inside this context.
 
     Args:
-        like: any tensor on the device in question.
+        like: any tensor, of any shape, on the device in question.
 
     Returns:
         A context manager.
@@ -24,10 +24,10 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     """Widen half precision to float32 and leave other types as they are.
 
     Args:
-        tensor: any floating point tensor.
+        tensor: any floating point tensor, of any shape.
 
     Returns:
-        The same values in float32 or float64.
+        The same values and shape in float32 or float64.
     """
     if tensor.dtype in (torch.float16, torch.bfloat16):
         return tensor.float()

@@ -278,8 +278,8 @@ class GalleryIndex:
         Args:
             descriptors: shape ``(N, D)`` float, torch or numpy; may be an array mapped
                 from a file.
-            ids: N names by which a user knows the images: paths, usually, or whole
-                numbers. None counts them. A name that is added twice is found twice.
+            ids: shape ``(N,)``, names by which a user knows the images: paths, usually, or
+                whole numbers. None counts them. A name that is added twice is found twice.
             identity: shape ``(N,)`` int, -1 where unknown.
             camera: shape ``(N,)`` int, 0 where unknown.
             modality: shape ``(N,)`` int, 0 visible, 1 infrared, -1 where unknown.

@@ -21,11 +21,12 @@ class GalleryRows:
     """Names and annotations of rows of an index, all arrays of one shape.
 
     Args:
-        ids: names as they were added: strings, usually paths, in an array of objects, or
-            int64. None or -1 where the row was -1, that is, no image.
-        identity: int64, -1 where unknown.
-        camera: int64, 0 where unknown.
-        modality: int64, 0 visible, 1 infrared, -1 where unknown.
+        ids: names as they were added, of the shape of the row numbers asked for, as all
+            that follow: strings, usually paths, in an array of objects, or int64. None or -1
+            where the row was -1, that is, no image.
+        identity: the same shape, int64, -1 where unknown.
+        camera: the same shape, int64, 0 where unknown.
+        modality: the same shape, int64, 0 visible, 1 infrared, -1 where unknown.
     """
 
     ids: np.ndarray
@@ -41,7 +42,7 @@ def encode_rows(num: int, first: int, ids: Optional[Ids],
     Args:
         num: number of rows N.
         first: number of the first, where ``ids`` is None.
-        ids: N names, strings or whole numbers.
+        ids: shape ``(N,)``, names, strings or whole numbers.
         annotations: for each key of :data:`UNKNOWN` shape ``(N,)`` int, or None.
 
     Returns:
