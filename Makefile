@@ -3,13 +3,14 @@
 # make ablation-unsupervised   all six variants of BMIL's ablation, three seeds each
 # make test   run all tests
 # make lint   check style and the direction of imports
+# make docs   build the documentation, docs/_build/html
 #
 # Everything happens in .venv; PYTHON=python3.12 make ... picks the interpreter.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-unsupervised ablation-unsupervised test lint install clean
+.PHONY: demo demo-unsupervised ablation-unsupervised test lint docs install clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +30,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet -e ".[onedl,dev]"
 	@touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e ".[onedl,docs]"
+	@touch $@
+
 demo: $(VENV)/.installed
 	$(BIN)/python tools/misc/demo.py
 
@@ -45,6 +50,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs/en docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 clean:
-	rm -rf $(VENV) work_dirs/demo work_dirs/demo_unsupervised work_dirs/pretrain_r18_visible \
+	rm -rf $(VENV) docs/_build docs/en/repository work_dirs/demo work_dirs/demo_unsupervised work_dirs/pretrain_r18_visible \
 	    data/synthetic_* data/cache

@@ -89,7 +89,7 @@ def main_process_computes(function: Callable[[], Result]) -> Result:
         function: takes nothing; its result can be pickled.
 
     Returns:
-        The result: rank 0 has the very object, the others a copy.
+        The result; rank 0 has the very object, the others a copy.
 
     Raises:
         RuntimeError: on the other ranks, if the function raised an error on rank 0, with

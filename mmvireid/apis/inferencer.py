@@ -293,7 +293,7 @@ class VIReIDInferencer:
             progress: as in :meth:`embed`.
 
         Returns:
-            One result a query, in order: ``result.gallery`` holds the images found, nearest
+            One result a query, in order; ``result.gallery`` holds the images found, nearest
             first (``img_path``; ``sample_idx`` is the row in the gallery), and
             ``result.distance[0]`` their distances. Descriptors stay where they are.
 

@@ -55,7 +55,7 @@ def read_query_file(path: Union[str, os.PathLike]) -> Dict:
         path: JSON file.
 
     Returns:
-        The document: ``dataset``, ``images`` and ``results``.
+        The document, with ``dataset``, ``images`` and ``results``.
 
     Raises:
         EvaluationError: if the file is missing or something else.

@@ -120,7 +120,7 @@ def sample_sysu_gallery(identities: np.ndarray,
         permutations: result of :func:`load_sysu_permutations`, for 'official'.
 
     Returns:
-        Row numbers of the gallery images, shape ``(G,)`` int64: by identity, then
+        Row numbers of the gallery images, shape ``(G,)`` int64, by identity, then
         camera, then position in the draw.
 
     Raises:

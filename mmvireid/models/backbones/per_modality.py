@@ -106,7 +106,7 @@ class PerModality(nn.Module):
             **kwargs: further arguments, the same for both copies.
 
         Returns:
-            What the module returns: a tensor whose rows are those of ``x``, or a tuple
+            What the module returns, a tensor whose rows are those of ``x``, or a tuple
             of such tensors and of values that do not depend on the images.
 
         Raises:

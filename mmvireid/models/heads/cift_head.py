@@ -164,7 +164,7 @@ class CIFTHead(BaseModule):
             pooled: shape ``(N, D)``.
 
         Returns:
-            Features after the BNNecks, each of shape ``(N, D)``, by branch: ``b`` and the
+            Features after the BNNecks, each of shape ``(N, D)``, by branch, ``b`` and the
             directions.
         """
         return {branch: neck(pooled) for branch, neck in self.necks.items()}

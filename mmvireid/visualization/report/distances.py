@@ -28,7 +28,7 @@ def distance_panels(result: RetrievalResult, images: ImageSet, *, num_bins: int 
         max_images: images of a modality whose pairs are counted.
 
     Returns:
-        One dict a panel: ``name``; ``range`` of its axis; ``same`` and ``different``,
+        One dict a panel, ``name``; ``range`` of its axis; ``same`` and ``different``,
         percent of the pairs in each bin; ``pairs``, the number of both; ``order``, percent
         of (same, different) couples of pairs in which the same person is nearer.
     """

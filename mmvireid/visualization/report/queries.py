@@ -62,7 +62,7 @@ def describe_queries(result: RetrievalResult, metrics: RankMetrics, gallery: np.
         topk: how many gallery images a query.
 
     Returns:
-        Columns with one entry a query: ``rank`` of the first match as CMC counts it, 0
+        Columns with one entry a query, ``rank`` of the first match as CMC counts it, 0
         without a match; ``ap`` in thousandths, -1 without a match; ``near``, the numbers
         of the ``topk`` nearest images, and ``distance`` of each in thousandths; ``match``,
         number of the nearest right image, its position ``match_at`` among the gallery
