@@ -47,6 +47,19 @@ class Scripted:
 
 
 @TASK_UTILS.register_module()
+class Matching:
+    """An associator that needs clusters of both modalities, as Hungarian matching does."""
+
+    calls = 0
+
+    def __call__(self, features, labels, modality):
+        Matching.calls += 1
+        scores = torch.zeros(*(len(set(labels[(modality == m) & (labels >= 0)])) for m in (0, 1)))
+        assert len(scores.argmax(0)) + len(scores.argmax(1)) == sum(scores.shape)
+        return labels
+
+
+@TASK_UTILS.register_module()
 class RandomFeatures:
     """An extractor that draws features for each epoch."""
 
@@ -67,11 +80,11 @@ class Images:
 class Run:
     """A training as far as the hook is concerned: one branch after the other, two steps."""
 
-    def __init__(self, work_dir, resume=None, first_epoch=0, **outcomes):
+    def __init__(self, work_dir, resume=None, first_epoch=0, associator=None, **outcomes):
         memories = dict(intra='ModalityMemories', cross='SplitMemory')
         self.hook = PseudoLabelHook(
             dict(type='RandomFeatures'),
-            {name: dict(clusterer=dict(type='Scripted', outcomes=script),
+            {name: dict(clusterer=dict(type='Scripted', outcomes=script), associator=associator,
                         memory=dict(type=memories[name])) for name, script in outcomes.items()})
         model = nn.Module()
         model.head = ClusterContrastHead(
@@ -148,6 +161,17 @@ def test_the_last_good_labels_are_kept(tmp_path, caplog, branch, failure, words)
     assert run.hook.branches[branch].failures == 0
     records = json.loads((tmp_path / 'clustering.json').read_text())
     assert {record['epoch'] for record in records} == {1, 2, 3, 4}
+
+
+def test_an_associator_never_meets_a_modality_without_clusters(tmp_path, caplog):
+    run = Run(tmp_path, associator=dict(type='Matching'),
+              intra=['good', 'infrared only', 'visible only', 'other'])
+    for _ in range(4):
+        run.epoch()
+    assert Matching.calls == 2
+    assert [record.getMessage().split(' ')[4] for record in caplog.records] == [
+        'visible', 'infrared']
+    np.testing.assert_array_equal(run.hook.last_clustering.labels['intra'], OUTCOMES['other'])
 
 
 def test_three_failures_in_a_row_stop_training(tmp_path):

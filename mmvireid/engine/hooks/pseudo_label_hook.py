@@ -114,7 +114,7 @@ class PseudoLabelHook(Hook):
         wanted = self._wanted(runner)
         labels, rows = {}, []
         for name in wanted:
-            found, plans, parts = self._label(runner, name, features, modality)
+            found, plans, parts = self._label(runner, name, features)
             if self.branches[name].good_labels is not None:
                 labels[name] = found.labels
                 separate = all(plan.modality is not None for plan in plans)
@@ -184,19 +184,24 @@ class PseudoLabelHook(Hook):
         stage = getattr(runner.train_loop, 'stage', None)
         return tuple(self.branches if stage is None else stage.branches)
 
-    def _label(self, runner: Runner, name: str, features: torch.Tensor,
-               modality: np.ndarray) -> tuple[Partition, list[MemoryPlan], dict[str, float]]:
+    def _label(self, runner: Runner, name: str, features: torch.Tensor
+               ) -> tuple[Partition, list[MemoryPlan], dict[str, float]]:
         """Cluster for one branch; hand labels and memories over if there are any."""
-        branch = self.branches[name]
+        branch, dataset = self.branches[name], runner.train_dataloader.dataset
+        modality = np.asarray(dataset.modalities)
         start = time.perf_counter()
         # The same for all branches: each takes its own half of the same permutation.
         generator = np.random.default_rng([_SUBSETS, runner.seed, runner.epoch])
         found = branch.clusterer(features, modality, generator)
-        middle = time.perf_counter()
-        found = Partition(branch.associator(features, found.labels, modality), found.considered)
-        associated = time.perf_counter()
-        plans = branch.memory(features, found.labels, modality)
-        problem = _problem(plans, found, modality)
+        clustered = associated = time.perf_counter()
+        plans, problem = [], _modality_problem(found, modality)
+        # An associator need not cope with a modality that has no cluster.
+        if problem is None:
+            labels = branch.associator(features, found.labels, modality)
+            found = Partition(labels, found.considered)
+            associated = time.perf_counter()
+            plans = branch.memory(features, found.labels, modality)
+            problem = _modality_problem(found, modality) or _cluster_problem(plans)
         if problem:
             self._count_failure(runner, name, problem)
             if branch.good_labels is not None:
@@ -208,8 +213,8 @@ class PseudoLabelHook(Hook):
             _head(runner).reset(name, plans)
             runner.train_dataloader.sampler.set_labels(found.labels, name)
         return found, plans, dict(
-            cluster=middle - start,
-            associate=associated - middle,
+            cluster=clustered - start,
+            associate=associated - clustered,
             memory=time.perf_counter() - associated)
 
     def _count_failure(self, runner: Runner, name: str, problem: str) -> None:
@@ -292,12 +297,17 @@ def _reports(found: Partition, modality: np.ndarray, identities: Optional[np.nda
     }
 
 
-def _problem(plans: list[MemoryPlan], found: Partition, modality: np.ndarray) -> Optional[str]:
-    """Say why clusters cannot be learned from, or None."""
+def _modality_problem(found: Partition, modality: np.ndarray) -> Optional[str]:
+    """Say that a modality has no cluster, or None."""
     for value in Modality:
         rows = found.considered & (modality == value)
         if rows.any() and not (found.labels[rows] >= 0).any():
             return f'all {int(rows.sum())} {value.name.lower()} images are outliers'
+    return None
+
+
+def _cluster_problem(plans: list[MemoryPlan]) -> Optional[str]:
+    """Say that a memory has nothing to tell apart, or None."""
     for plan in plans:
         if plan.num_clusters < 2:
             of = '' if plan.modality is None else f'{Modality(plan.modality).name.lower()} '
