@@ -76,9 +76,18 @@ class JaccardDBSCAN:
         modality_aware: balance the neighbours of the two modalities.
         expansion: see :func:`jaccard_distance`.
         half_list: see :func:`jaccard_distance`.
+        camera_aware: rank the neighbours of the own camera and of the others apart, for
+            the images of one modality; ``k1`` and ``k2`` then mean nothing.
+        k1_intra: see :func:`jaccard_distance`.
+        k1_inter: see :func:`jaccard_distance`.
+        k2_intra: see :func:`jaccard_distance`.
+        k2_inter: see :func:`jaccard_distance`.
         backend: see :func:`jaccard_distance`.
         distributed: work together with the other processes of ``torch.distributed``, if
             there are any. False where a process clusters alone.
+
+    Raises:
+        ValueError: if both modality-aware and camera-aware.
     """
 
     def __init__(self,
@@ -89,17 +98,30 @@ class JaccardDBSCAN:
                  modality_aware: bool = False,
                  expansion: str = 'per_modality',
                  half_list: str = 'merged',
+                 camera_aware: bool = False,
+                 k1_intra: int = 5,
+                 k1_inter: int = 20,
+                 k2_intra: int = 2,
+                 k2_inter: int = 4,
                  backend: str = 'torch',
                  distributed: bool = True) -> None:
+        if modality_aware and camera_aware:
+            raise ValueError('neighbours are either modality-aware or camera-aware: set one of '
+                             'the two to False')
         self.eps = eps
         self.min_samples = min_samples
         self.modality_aware = modality_aware
+        self.camera_aware = camera_aware
         self.distributed = distributed
         self.lists = {
             'k1': k1,
             'k2': k2,
             'expansion': expansion,
             'half_list': half_list,
+            'k1_intra': k1_intra,
+            'k1_inter': k1_inter,
+            'k2_intra': k2_intra,
+            'k2_inter': k2_inter,
             'backend': backend,
             'distributed': distributed
         }
@@ -107,29 +129,37 @@ class JaccardDBSCAN:
     def __call__(self,
                  features: Array,
                  modality: Optional[Array] = None,
-                 subset: Optional[np.ndarray] = None) -> np.ndarray:
+                 subset: Optional[np.ndarray] = None,
+                 cameras: Optional[Array] = None) -> np.ndarray:
         """Return pseudo labels.
 
         Args:
             features: shape ``(N, D)`` float.
             modality: shape ``(N,)`` int, needed when ``modality_aware``.
             subset: rows to cluster, None for all; the others get -1.
+            cameras: shape ``(N,)`` int, needed when ``camera_aware``.
 
         Returns:
             np.ndarray: shape ``(N,)`` int64, clusters 0 to K - 1, -1 for outliers and for
             images outside of the subset.
 
         Raises:
-            ValueError: if ``modality_aware`` and no modality is given.
+            ValueError: if ``modality_aware`` and no modality is given, or ``camera_aware``
+                and no cameras.
             RuntimeError: if clustering failed on the main process, on the others.
         """
         if self.modality_aware and modality is None:
             raise ValueError('modality-aware clustering needs the modality of each image')
+        if self.camera_aware and cameras is None:
+            raise ValueError('camera-aware clustering needs the camera of each image')
         labels = np.full(len(features), -1, dtype=np.int64)
         rows = np.arange(len(features)) if subset is None else np.asarray(subset)
         chosen = float_rows('features', features if subset is None else features[rows])
         lists = neighbor_lists(
-            chosen, modality=modality[rows] if self.modality_aware else None, **self.lists)
+            chosen,
+            modality=modality[rows] if self.modality_aware else None,
+            cameras=cameras[rows] if self.camera_aware else None,
+            **self.lists)
 
         def cluster() -> np.ndarray:
             distance = distance_from_lists(chosen, lists, max_distance=self.eps)

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from mmvireid.search.topk import float_rows
 
+from .camera_neighbors import camera_lists
 from .encoding import k_reciprocal_encoding
 from .jaccard_kernel import jaccard_rows, mirror_rows, pair_bounds
 from .neighbors import NeighborLists, balanced_lists, plain_lists, reweighted_lists
@@ -27,15 +28,22 @@ def jaccard_distance(features: Array,
                      max_distance: float = 1.0,
                      expansion: str = 'per_modality',
                      half_list: str = 'merged',
+                     cameras: Optional[Array] = None,
+                     k1_intra: int = 5,
+                     k1_inter: int = 20,
+                     k2_intra: int = 2,
+                     k2_inter: int = 4,
                      backend: str = 'torch',
                      distributed: bool = False) -> sparse.csr_matrix:
-    """Compute the k-reciprocal Jaccard distance, plain or modality-aware, sparse throughout.
+    """Compute the k-reciprocal Jaccard distance, sparse throughout.
+
+    Plain, modality-aware (``modality``) or camera-aware (``cameras``).
 
     An image pair without a common neighbour is at distance exactly 1 and is not stored, so
     the result, and everything on the way to it, holds a few hundred numbers per image.
     Features need not be of unit length: the plain distance ranks by Euclidean distance,
-    the modality-aware one by inner product, both weight by ``2 - 2 f_i . f_j``. The
-    defaults are those of BMIL's released code (arXiv 2512.07760).
+    the others by inner product, all weight by ``2 - 2 f_i . f_j``. The defaults are those
+    of BMIL's released code (arXiv 2512.07760) and of CA-Jaccard's (CVPR 2024).
 
     Args:
         features: shape ``(N, D)`` float, torch (CPU or CUDA) or numpy.
@@ -51,6 +59,14 @@ def jaccard_distance(features: Array,
         half_list: with ``modality`` and balanced ranks: ``'merged'`` takes the half list
             from the front of the merged list (the release), ``'balanced'`` takes one half
             of it from each modality.
+        cameras: shape ``(N,)`` int, for the camera-aware distance, which ranks the images
+            of the own camera and those of all others apart and is meant for the images of
+            one modality; ``k1``, ``k2`` and the options of ``modality`` then mean nothing.
+        k1_intra: with ``cameras``: neighbours from the own camera.
+        k1_inter: with ``cameras``: neighbours from the other cameras.
+        k2_intra: with ``cameras``: images of the own camera that query expansion averages
+            over, the image itself included.
+        k2_inter: with ``cameras``: images of other cameras that it averages over.
         backend: search backend of :func:`mmvireid.search.topk`; ``'torch'`` and ``'faiss'``
             are exact, ``'ivf'`` is approximate and logs its recall.
         distributed: share the search for neighbours out over the processes of
@@ -67,7 +83,8 @@ def jaccard_distance(features: Array,
     features = float_rows('features', features)
     lists = neighbor_lists(
         features, k1=k1, k2=k2, modality=modality, expansion=expansion, half_list=half_list,
-        backend=backend, distributed=distributed)
+        cameras=cameras, k1_intra=k1_intra, k1_inter=k1_inter, k2_intra=k2_intra,
+        k2_inter=k2_inter, backend=backend, distributed=distributed)
     return distance_from_lists(features, lists, max_distance=max_distance)
 
 
@@ -78,6 +95,11 @@ def neighbor_lists(features: torch.Tensor,
                    modality: Optional[Array] = None,
                    expansion: str = 'per_modality',
                    half_list: str = 'merged',
+                   cameras: Optional[Array] = None,
+                   k1_intra: int = 5,
+                   k1_inter: int = 20,
+                   k2_intra: int = 2,
+                   k2_inter: int = 4,
                    backend: str = 'torch',
                    distributed: bool = False) -> NeighborLists:
     """Search the neighbours that the Jaccard distance is made of.
@@ -89,6 +111,11 @@ def neighbor_lists(features: torch.Tensor,
         modality: see :func:`jaccard_distance`.
         expansion: see :func:`jaccard_distance`.
         half_list: see :func:`jaccard_distance`.
+        cameras: see :func:`jaccard_distance`.
+        k1_intra: see :func:`jaccard_distance`.
+        k1_inter: see :func:`jaccard_distance`.
+        k2_intra: see :func:`jaccard_distance`.
+        k2_inter: see :func:`jaccard_distance`.
         backend: see :func:`jaccard_distance`.
         distributed: see :func:`jaccard_distance`.
 
@@ -106,6 +133,16 @@ def neighbor_lists(features: torch.Tensor,
         raise ValueError(f'unknown expansion "{expansion}", choose one of {EXPANSIONS}')
     if half_list not in ('merged', 'balanced'):
         raise ValueError(f'half_list must be "merged" or "balanced", got "{half_list}"')
+    if cameras is not None:
+        if modality is not None:
+            raise ValueError('give modality or cameras: camera-aware neighbours are ranked among '
+                             'the images of one modality')
+        if min(k1_intra, k1_inter, k2_intra) < 1 or k2_inter < 0:
+            raise ValueError('k1_intra, k1_inter and k2_intra must be at least 1, k2_inter at '
+                             f'least 0, got {k1_intra}, {k1_inter}, {k2_intra} and {k2_inter}')
+        return camera_lists(features, _one_per_image('cameras', cameras, len(features)), k1_intra,
+                            k1_inter, k2_intra, k2_inter, backend=backend,
+                            distributed=distributed)
     if modality is None:
         return plain_lists(features, k1, k2, backend=backend, distributed=distributed)
     modality = _modality_array(modality, len(features))
@@ -186,11 +223,17 @@ def _mirror(upper: sparse.csr_matrix) -> sparse.csr_matrix:
 
 def _modality_array(modality: Array, num: int) -> np.ndarray:
     """Return modalities as int64 after checking length and values."""
-    if isinstance(modality, torch.Tensor):
-        modality = modality.detach().cpu().numpy()
-    modality = np.asarray(modality)
-    if modality.shape != (num, ):
-        raise ValueError(f'modality must be of shape ({num},), got {modality.shape}')
+    modality = _one_per_image('modality', modality, num)
     if not np.isin(modality, (0, 1)).all():
         raise ValueError('modality must be 0 (visible) or 1 (infrared)')
     return modality.astype(np.int64)
+
+
+def _one_per_image(name: str, values: Array, num: int) -> np.ndarray:
+    """Return an array after checking its length."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().numpy()
+    values = np.asarray(values)
+    if values.shape != (num, ):
+        raise ValueError(f'{name} must be of shape ({num},), got {values.shape}')
+    return values

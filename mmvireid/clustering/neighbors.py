@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ def plain_lists(features: torch.Tensor,
     Returns:
         NeighborLists: one expansion list.
     """
-    columns = _take('the data', len(features), max(k1, k2))
+    columns = take_what_exists('the data', len(features), max(k1, k2))
     (_, ranks), = self_topk(
         features, columns, metric='l2', backend=backend, distributed=distributed)
     ranks = ranks.cpu().numpy()
@@ -104,15 +104,15 @@ def balanced_lists(features: torch.Tensor,
     length = max(1, k2 // 2) if split_k2 else k2
     columns = max(share, length, 1)
     for value, name in enumerate(('visible', 'infrared')):
-        _take(f'the {name} modality', int((modality == value).sum()), columns)
+        take_what_exists(f'the {name} modality', int((modality == value).sum()), columns)
     found = self_topk(
         features, columns, groups=modality, backend=backend, distributed=distributed)
     scores = [score.cpu().numpy() for score, _ in found]
     ranks = [rank.cpu().numpy() for _, rank in found]
     half = min(half_of(k1) + 1, k1)
-    full = _merge(scores, ranks, share)
+    full = merge_lists(scores, ranks, share)
     if half_list == 'balanced':
-        half_ranks = _merge(scores, ranks, half // 2)
+        half_ranks = merge_lists(scores, ranks, half // 2)
     else:
         half_ranks = full[:, :half]
     return NeighborLists(
@@ -153,8 +153,18 @@ def reweighted_lists(features: torch.Tensor,
     return NeighborLists(lists.full, lists.half, split)
 
 
-def _merge(scores, ranks, share: int) -> np.ndarray:
-    """Merge the first ``share`` columns of each modality, best score first."""
+def merge_lists(scores: Sequence[np.ndarray], ranks: Sequence[np.ndarray],
+                share: int) -> np.ndarray:
+    """Merge the first columns of several lists of each image, best score first.
+
+    Args:
+        scores: shape ``(N, K)`` each, -inf where there is no neighbour.
+        ranks: shape ``(N, K)`` each, the neighbours.
+        share: columns to take from each.
+
+    Returns:
+        np.ndarray: shape ``(N, sum of min(K, share))``, equal scores by index.
+    """
     score = np.concatenate([part[:, :share] for part in scores], axis=1)
     rank = np.concatenate([part[:, :share] for part in ranks], axis=1)
     # Sorting by index first makes the stable sort by score give ties to the lower index.
@@ -164,8 +174,20 @@ def _merge(scores, ranks, share: int) -> np.ndarray:
     return np.take_along_axis(rank, np.argsort(-score, axis=1, kind='stable'), 1)
 
 
-def _take(name: str, available: int, wanted: int) -> int:
-    """Return how many neighbours there are, with a warning if fewer than asked for."""
+def take_what_exists(name: str, available: int, wanted: int) -> int:
+    """Return how many neighbours there are, with a warning if fewer than asked for.
+
+    To be called by a function that :func:`mmvireid.clustering.jaccard.neighbor_lists`
+    calls: the warning names the line that has called the distance.
+
+    Args:
+        name: the images among which neighbours are searched.
+        available: their number.
+        wanted: the number of neighbours asked for.
+
+    Returns:
+        int: the smaller number.
+    """
     if available < wanted:
         # The same text from the same caller: Python's default filter shows it once, not at
         # every epoch.

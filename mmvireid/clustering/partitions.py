@@ -79,14 +79,15 @@ class IntraModalityClustering(_SubsetPartition):
         self.visible = TASK_UTILS.build(visible)
         self.infrared = TASK_UTILS.build(visible if infrared is None else infrared)
 
-    def __call__(self, features: Array, modality: np.ndarray,
-                 generator: np.random.Generator) -> Partition:
+    def __call__(self, features: Array, modality: np.ndarray, generator: np.random.Generator,
+                 cameras: Optional[np.ndarray] = None) -> Partition:
         """Cluster.
 
         Args:
             features: shape ``(N, D)`` float.
             modality: shape ``(N,)`` int, 0 visible, 1 infrared.
             generator: random numbers, from the seed and the epoch.
+            cameras: shape ``(N,)`` int, for clusterers that need it.
 
         Returns:
             Partition: visible clusters first, then infrared ones.
@@ -98,7 +99,7 @@ class IntraModalityClustering(_SubsetPartition):
         for clusterer, rows in groups:
             considered[rows] = True
             if len(rows):
-                found = clusterer(features[rows])
+                found = clusterer(features[rows], cameras=_rows_of(cameras, rows))
                 labels[rows] = np.where(found >= 0, found + labels.max(initial=-1) + 1, -1)
         return Partition(labels, considered)
 
@@ -119,14 +120,15 @@ class GlobalClustering(_SubsetPartition):
         super().__init__(visible_ratio, half)
         self.clusterer = TASK_UTILS.build(clusterer)
 
-    def __call__(self, features: Array, modality: np.ndarray,
-                 generator: np.random.Generator) -> Partition:
+    def __call__(self, features: Array, modality: np.ndarray, generator: np.random.Generator,
+                 cameras: Optional[np.ndarray] = None) -> Partition:
         """Cluster.
 
         Args:
             features: shape ``(N, D)`` float.
             modality: shape ``(N,)`` int, 0 visible, 1 infrared.
             generator: random numbers, from the seed and the epoch.
+            cameras: shape ``(N,)`` int, for clusterers that need it.
 
         Returns:
             Partition: the clusters.
@@ -135,5 +137,11 @@ class GlobalClustering(_SubsetPartition):
         considered[self.visible_rows(modality, generator)] = True
         rows = np.flatnonzero(considered)
         labels = np.full(len(modality), -1, dtype=np.int64)
-        labels[rows] = self.clusterer(features[rows], modality[rows])
+        labels[rows] = self.clusterer(
+            features[rows], modality[rows], cameras=_rows_of(cameras, rows))
         return Partition(labels, considered)
+
+
+def _rows_of(array: Optional[np.ndarray], rows: np.ndarray) -> Optional[np.ndarray]:
+    """Take some rows of what may be missing."""
+    return None if array is None else array[rows]

@@ -78,6 +78,23 @@ def naive_jaccard(features, k1=30, k2=6, modality=None, expansion='per_modality'
     return distance
 
 
+def naive_camera_jaccard(features, cameras, k1_intra=5, k1_inter=20, k2_intra=2, k2_inter=4):
+    """CA-Jaccard: two rankings, united reciprocal sets, one mean over the first of both."""
+    features = np.asarray(features, dtype=np.float64)
+    product = features @ features.T
+    intra = [[j for j in row if cameras[j] == cameras[i]] for i, row in enumerate(ranked(product))]
+    inter = [[j for j in row if cameras[j] != cameras[i]] for i, row in enumerate(ranked(product))]
+    full = [{j for j in intra[i][:k1_intra + 1] if i in intra[j][:k1_intra + 1]}
+            | {j for j in inter[i][:k1_inter + 1] if i in inter[j][:k1_inter + 1]}
+            for i in range(len(features))]
+    encoding = encode([own or {i} for i, own in enumerate(full)],
+                      [{i} for i in range(len(features))], 2 - 2 * product,
+                      [[a[:k2_intra] + b[:k2_inter] for a, b in zip(intra, inter)]])
+    distance = minimum_distance(encoding, encoding)
+    np.fill_diagonal(distance, 0)
+    return distance
+
+
 def naive_rerank(query, gallery, k1=20, k2=6, lambda_value=0.3):
     features = np.concatenate([query, gallery]).astype(np.float64)
     distance = 2 - 2 * features @ features.T

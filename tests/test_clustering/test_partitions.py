@@ -18,8 +18,8 @@ class ByFirstNumber:
         self.outlier = outlier
         self.seen = []
 
-    def __call__(self, features, modality=None):
-        self.seen.append((features, modality))
+    def __call__(self, features, modality=None, cameras=None):
+        self.seen.append((features, modality, cameras))
         values = np.asarray(features[:, 0])
         labels = np.full(len(values), -1)
         kept = values != self.outlier
@@ -33,12 +33,17 @@ def images(seed, num):
     return features, rng.integers(0, 2, num)
 
 
+#: The camera of an image; also tells which image it is.
+CAMERAS = np.arange(100, 300)
+
+
 def partitions(ratio, features, modality, key, outlier=-1):
     """The partitions of both branches, each from a generator of its own, and what was seen."""
     cfg = dict(type='ByFirstNumber', outlier=outlier)
     parts = (IntraModalityClustering(cfg, visible_ratio=ratio),
              GlobalClustering(cfg, visible_ratio=ratio))
-    return parts, [part(features, modality, np.random.default_rng(key)) for part in parts]
+    return parts, [part(features, modality, np.random.default_rng(key), CAMERAS[:len(modality)])
+                   for part in parts]
 
 
 @settings(max_examples=40, deadline=None)
@@ -89,9 +94,13 @@ def test_labels_are_those_of_each_clustering(seed, num, ratio, outlier):
                     same = first[i] == first[j] and (not separate or modality[i] == modality[j])
                     assert (found.labels[i] == found.labels[j]) == same
     rows = np.flatnonzero(cross.considered)
-    (given_features, given_modality), = parts[1].clusterer.seen or [(features[rows], None)]
+    (given_features, given_modality, given_cameras), = parts[1].clusterer.seen
     assert torch.equal(given_features, features[rows])
     np.testing.assert_array_equal(given_modality, modality[rows])
+    np.testing.assert_array_equal(given_cameras, CAMERAS[rows])
+    for clusterer in (parts[0].visible, parts[0].infrared):
+        for given_features, _, given_cameras in clusterer.seen:
+            assert torch.equal(given_features, features[given_cameras - CAMERAS[0]])
 
 
 def test_each_modality_may_have_a_clusterer_of_its_own():

@@ -50,6 +50,9 @@ def clustered(distributed=None):
         for rows in (None, subset):
             labels = cluster(features, modality, rows)
             found[f'labels {aware} {rows is None}'] = [torch.from_numpy(labels)]
+    cluster = JaccardDBSCAN(k1_inter=8, eps=0.55, camera_aware=True, **option)
+    labels = cluster(features, cameras=np.arange(len(features)) % 3)
+    found['labels of cameras'] = [torch.from_numpy(labels)]
     return found
 
 

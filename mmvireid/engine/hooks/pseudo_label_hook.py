@@ -192,7 +192,7 @@ class PseudoLabelHook(Hook):
         start = time.perf_counter()
         # The same for all branches: each takes its own half of the same permutation.
         generator = np.random.default_rng([_SUBSETS, runner.seed, runner.epoch])
-        found = branch.clusterer(features, modality, generator)
+        found = branch.clusterer(features, modality, generator, np.asarray(dataset.cameras))
         clustered = associated = time.perf_counter()
         plans, problem = [], _modality_problem(found, modality)
         # An associator need not cope with a modality that has no cluster.

@@ -1,0 +1,121 @@
+"""Camera-aware neighbours against a naive float64 version, and what they are good for."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.features import people
+from reference.k_reciprocal import naive_camera_jaccard
+from sklearn.metrics import adjusted_rand_score
+
+from mmvireid.clustering import IntraModalityClustering, JaccardDBSCAN, jaccard_distance
+from mmvireid.search import self_search
+
+TOLERANCE = 5e-6
+
+
+def dense(distance):
+    """Fill what is not stored with 1."""
+    full = np.ones(distance.shape, dtype=np.float32)
+    entries = distance.tocoo()
+    full[entries.row, entries.col] = entries.data
+    return full
+
+
+def filmed(seed, num_cameras=3, images=4, num_ids=8, shift=0.0, dim=16):
+    """Unit features of people seen by several cameras, their cameras and identities."""
+    rng = np.random.default_rng(seed)
+    camera = np.tile(np.repeat(np.arange(num_cameras), images), num_ids)
+    identity = np.repeat(np.arange(num_ids), num_cameras * images)
+    features = (rng.standard_normal((num_ids, dim))[identity]
+                + shift * rng.standard_normal((num_cameras, dim))[camera]
+                + 0.4 * rng.standard_normal((len(camera), dim)))
+    order = rng.permutation(len(camera))
+    features = features / np.linalg.norm(features, axis=1, keepdims=True)
+    return features[order].astype(np.float32), camera[order], identity[order]
+
+
+@pytest.mark.filterwarnings('ignore:.*has only')
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), num_cameras=st.integers(1, 4), images=st.integers(1, 4),
+       options=st.fixed_dictionaries({
+           'k1_intra': st.integers(1, 6), 'k1_inter': st.integers(1, 21),
+           'k2_intra': st.integers(1, 4), 'k2_inter': st.integers(0, 6)}))
+def test_agrees_with_naive_version(seed, num_cameras, images, options):
+    features, cameras, _ = filmed(seed, num_cameras, images)
+    # Products without rounding: equal scores are equal in float32 too, ranked by index.
+    features = np.round(64 * features) / 64
+    distance = jaccard_distance(features, cameras=cameras, **options)
+    np.testing.assert_allclose(
+        dense(distance), naive_camera_jaccard(features, cameras, **options), rtol=0,
+        atol=TOLERANCE)
+    assert distance.has_canonical_format
+    assert not distance.diagonal().any()
+
+
+@pytest.mark.parametrize('search', ['float32', 'bfloat16', 'faiss'])
+def test_every_search(search, monkeypatch):
+    monkeypatch.setattr(self_search, 'SYMMETRY_FROM', 2)
+    monkeypatch.setattr(self_search, 'BLOCK', 16)
+    monkeypatch.setattr(self_search, 'multiplies_bfloat16', lambda: search == 'bfloat16')
+    features, cameras, _ = filmed(1, images=6)
+    # Defaults, and cameras by any names.
+    distance = jaccard_distance(torch.from_numpy(features), cameras=torch.from_numpy(cameras + 7),
+                                backend='faiss' if search == 'faiss' else 'torch')
+    np.testing.assert_allclose(
+        dense(distance), naive_camera_jaccard(features, cameras), rtol=0, atol=TOLERANCE)
+    cut = jaccard_distance(features, cameras=cameras, max_distance=0.5)
+    assert 0 < cut.nnz == (distance.data <= 0.5).sum()
+
+
+def test_one_camera_is_taken_as_it_is_and_warned_of():
+    features = people(0)[0]
+    with pytest.warns(UserWarning, match='outside of camera 5 has only 0 images where 21') as seen:
+        distance = jaccard_distance(features, cameras=np.full(len(features), 5))
+    assert seen[0].filename == __file__
+    np.testing.assert_allclose(
+        dense(distance), naive_camera_jaccard(features, np.zeros(len(features))), atol=TOLERANCE)
+
+
+def test_links_cameras_where_the_plain_distance_does_not():
+    features, cameras, identity = filmed(0, images=8, num_ids=12, shift=1.5, dim=64)
+    plain = dense(jaccard_distance(features, k1=16, k2=4))
+    aware = dense(jaccard_distance(features, cameras=cameras))
+    across = (identity[:, None] == identity) & (cameras[:, None] != cameras)
+    assert plain[across].mean() > 0.9
+    assert aware[across].mean() < 0.5
+    found = JaccardDBSCAN(eps=0.6, camera_aware=True)(features, cameras=cameras)
+    assert adjusted_rand_score(identity, found) > 0.95
+
+
+@pytest.mark.filterwarnings('ignore:.*has only')
+def test_each_modality_by_itself():
+    """As a config names it: cameras reach the clusterer of each modality."""
+    features, modality, _ = people(3, num_ids=10, visible=8, infrared=6)
+    cameras = 2 * modality + np.arange(len(features)) % 2
+    aware = dict(type='JaccardDBSCAN', eps=0.7, camera_aware=True, k1_intra=3, k1_inter=4)
+    found = IntraModalityClustering(aware)(features, modality, np.random.default_rng(0), cameras)
+    first = 0
+    for value in (0, 1):
+        rows = modality == value
+        own = JaccardDBSCAN(eps=0.7, camera_aware=True, k1_intra=3, k1_inter=4)(
+            features[rows], cameras=cameras[rows])
+        assert own.max() > 0
+        np.testing.assert_array_equal(found.labels[rows], np.where(own >= 0, own + first, -1))
+        first = own.max() + 1
+
+
+def test_rejects_bad_input():
+    features, cameras, _ = filmed(0)
+    with pytest.raises(ValueError, match='give modality or cameras'):
+        jaccard_distance(features, cameras=cameras, modality=np.zeros(len(features), int))
+    with pytest.raises(ValueError, match=r'cameras must be of shape \(96,\), got \(95,\)'):
+        jaccard_distance(features, cameras=cameras[1:])
+    for options in ({'k1_intra': 0}, {'k1_inter': 0}, {'k2_intra': 0}, {'k2_inter': -1}):
+        with pytest.raises(ValueError, match='must be at least 1'):
+            jaccard_distance(features, cameras=cameras, **options)
+    with pytest.raises(ValueError, match='needs the camera'):
+        JaccardDBSCAN(camera_aware=True)(features)
+    with pytest.raises(ValueError, match='either modality-aware or camera-aware'):
+        JaccardDBSCAN(camera_aware=True, modality_aware=True)
