@@ -70,6 +70,9 @@ def ivf_backend(query: torch.Tensor, gallery: torch.Tensor, k: int, metric: str,
                 chunk_size: Optional[int]) -> Tuple[torch.Tensor, torch.Tensor]:
     """Search by :func:`ivf_topk` and log the recall; see :func:`mmvireid.search.topk`.
 
+    The recall is logged as a warning, which Python shows to those who have set up no
+    logging: nobody should take approximate neighbours for exact ones.
+
     Args:
         query: shape ``(Q, D)`` float32.
         gallery: shape ``(G, D)`` float32.
@@ -81,6 +84,6 @@ def ivf_backend(query: torch.Tensor, gallery: torch.Tensor, k: int, metric: str,
         tuple: scores and indices of shape ``(Q, k)``.
     """
     scores, indices, recall = ivf_topk(query, gallery, k, metric)
-    logger.info('approximate search (IVF) of %d among %d images: recall@%d %.4f on %d queries',
-                len(query), len(gallery), k, recall, min(len(query), RECALL_SAMPLE))
+    logger.warning('approximate search (IVF) of %d among %d images: recall@%d %.4f on %d queries',
+                   len(query), len(gallery), k, recall, min(len(query), RECALL_SAMPLE))
     return scores, indices

@@ -16,6 +16,7 @@ from mmvireid.engine import PseudoLabelHook
 from mmvireid.errors import ClusteringError
 from mmvireid.models import ClusterContrastHead
 from mmvireid.registry import TASK_UTILS
+from mmvireid.search import topk
 
 #: Twelve visible and twelve infrared images of four people, and four people nobody knows.
 IDENTITIES = np.tile(np.repeat(np.arange(4), 3), 2)
@@ -213,6 +214,16 @@ def test_failures_and_labels_survive_a_resume(tmp_path, caplog):
         resumed.epoch()
     records = json.loads((tmp_path / 'clustering.json').read_text())
     assert [record['epoch'] for record in records] == [1, 1, 2, 2, 3, 3]
+
+
+def test_what_the_search_says_is_in_the_log_of_the_run(tmp_path, caplog):
+    """Each message once, also after other runs in the same process."""
+    caplog.set_level('INFO', logger='run')
+    for _ in range(2):
+        Run(tmp_path, intra=['good'])
+    topk(np.eye(80, dtype=np.float32), np.eye(80, dtype=np.float32), 2, backend='ivf')
+    said = [r.getMessage() for r in caplog.records if r.name == 'run']
+    assert ['recall@2' in message for message in said] == [True]
 
 
 def test_the_record_of_an_epoch(tmp_path, caplog):

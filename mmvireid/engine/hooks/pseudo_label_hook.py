@@ -1,6 +1,7 @@
 """Pseudo labels before each epoch, prototypes after each batch."""
 
 import json
+import logging
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,21 @@ _FILE = 'clustering.json'
 #: First word of the random key of subset clustering, so that it shares numbers with
 #: nothing else that is drawn from seed and epoch.
 _SUBSETS = 7
+
+
+class _ToLogOfRun(logging.Handler):
+    """Passes on what the search says, such as the recall of an approximate one.
+
+    The parts that work on plain arrays know nothing of a run and its log.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self.logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a message over, as information: MMEngine shows a warning only once."""
+        self.logger.info(record.getMessage())
 
 
 class _Branch:
@@ -92,6 +108,10 @@ class PseudoLabelHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Check the config, and take over the record of the run that is resumed."""
         self._check(runner)
+        logger = logging.getLogger('mmvireid')
+        # A run of the same process that ended in an error has left its own behind.
+        logger.handlers = [h for h in logger.handlers if not isinstance(h, _ToLogOfRun)]
+        logger.addHandler(_ToLogOfRun(runner.logger))
         beside_checkpoint = Path(runner._load_from or runner.work_dir).parent / _FILE
         places = (Path(runner.work_dir) / _FILE, beside_checkpoint)
         path = next((place for place in places if place.is_file()), None)
