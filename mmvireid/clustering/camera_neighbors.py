@@ -29,7 +29,9 @@ def camera_lists(features: torch.Tensor,
     expansion is one mean over the first of both lists.
 
     The own list begins with the image itself, and both have one column more than their
-    number, as the released code counts.
+    number, as the released code counts. Where there are fewer images the lists are
+    shorter (the release fills them from the other kind). The release averages over 3 and 3
+    images in its first epoch, when features know little of people.
 
     Args:
         features: shape ``(N, D)`` float32, ranked by inner product.
