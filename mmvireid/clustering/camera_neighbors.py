@@ -28,7 +28,7 @@ def camera_lists(features: torch.Tensor,
     it, otherwise the list across cameras. Sets are not extended by half lists, and query
     expansion is one mean over the first of both lists.
 
-    The own list begins with the image itself, and both have one column more than their
+    The own list counts the image itself, and both have one column more than their
     number, as the released code counts. Where there are fewer images the lists are
     shorter (the release fills them from the other kind). The release averages over 3 and 3
     images in its first epoch, when features know little of people.
