@@ -7,7 +7,7 @@ import torch
 
 from mmvireid.search import self_topk
 
-from .neighbors import NeighborLists, merge_lists, take_what_exists
+from .neighbors import NeighborLists, merge_lists, shortages
 
 
 def camera_lists(features: torch.Tensor,
@@ -49,11 +49,7 @@ def camera_lists(features: torch.Tensor,
         list.
     """
     names, own = np.unique(cameras, return_inverse=True)
-    sizes = np.bincount(own)
     intra_columns, inter_columns = max(k1_intra + 1, k2_intra), max(k1_inter + 1, k2_inter)
-    for name, size in zip(names.tolist(), sizes.tolist()):
-        take_what_exists(f'camera {name}', size, intra_columns)
-        take_what_exists(f'everything outside of camera {name}', len(own) - size, inter_columns)
     found = [
         (score.cpu().numpy(), rank.cpu().numpy())
         for score, rank in self_topk(features, max(intra_columns, inter_columns), groups=own,
@@ -67,7 +63,11 @@ def camera_lists(features: torch.Tensor,
     return NeighborLists(
         full=full,
         half=full[:, :0],
-        expansion=(expansion, ) if expansion.shape[1] > 1 else ())
+        expansion=(expansion, ) if expansion.shape[1] > 1 else (),
+        shortages=shortages(
+            source for name, size in zip(names.tolist(), np.bincount(own).tolist()) for source in (
+                (f'camera {name}', size, intra_columns),
+                (f'everything outside of camera {name}', len(own) - size, inter_columns))))
 
 
 def _intra(found: list, own: np.ndarray, columns: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """From features to pseudo labels."""
 
-from typing import Optional, Tuple, Union
+import logging
+from typing import Optional, Set, Tuple, Union
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from mmvireid.search.topk import float_rows
 from .jaccard import distance_from_lists, neighbor_lists
 
 Array = Union[np.ndarray, torch.Tensor]
+
+logger = logging.getLogger(__name__)
 
 
 def dbscan_labels(distance: sparse.csr_matrix, *, eps: float, min_samples: int = 4) -> np.ndarray:
@@ -125,6 +128,7 @@ class JaccardDBSCAN:
             'backend': backend,
             'distributed': distributed
         }
+        self._said: Set[str] = set()
 
     def __call__(self,
                  features: Array,
@@ -160,6 +164,12 @@ class JaccardDBSCAN:
             modality=modality[rows] if self.modality_aware else None,
             cameras=cameras[rows] if self.camera_aware else None,
             **self.lists)
+        # Once, not in each epoch. Python's warnings would not do: they are shown again
+        # whenever a library has changed a filter, as several do all the time.
+        for shortage in lists.shortages:
+            if shortage not in self._said:
+                self._said.add(shortage)
+                logger.warning(shortage)
 
         def cluster() -> np.ndarray:
             distance = distance_from_lists(chosen, lists, max_distance=self.eps)

@@ -1,5 +1,6 @@
 """Sparse Jaccard distance of k-reciprocal encodings."""
 
+import warnings
 from typing import Optional, Union
 
 import numpy as np
@@ -85,6 +86,8 @@ def jaccard_distance(features: Array,
         features, k1=k1, k2=k2, modality=modality, expansion=expansion, half_list=half_list,
         cameras=cameras, k1_intra=k1_intra, k1_inter=k1_inter, k2_intra=k2_intra,
         k2_inter=k2_inter, backend=backend, distributed=distributed)
+    for shortage in lists.shortages:
+        warnings.warn(shortage, stacklevel=2)
     return distance_from_lists(features, lists, max_distance=max_distance)
 
 

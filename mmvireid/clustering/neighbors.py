@@ -1,8 +1,7 @@
 """Neighbour lists from which sets are formed: plain ones and balanced ones."""
 
-import warnings
 from dataclasses import dataclass
-from typing import Sequence, Tuple
+from typing import Iterable, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -22,11 +21,13 @@ class NeighborLists:
             are extended.
         expansion: tuple of lists of shape ``(N, E)``: query expansion averages over each
             of them, then over the lists. Empty for no query expansion.
+        shortages: sentences that say which lists are shorter than asked for.
     """
 
     full: np.ndarray
     half: np.ndarray
     expansion: Tuple[np.ndarray, ...]
+    shortages: Tuple[str, ...] = ()
 
 
 def half_of(k1: int) -> int:
@@ -60,14 +61,15 @@ def plain_lists(features: torch.Tensor,
     Returns:
         NeighborLists: one expansion list.
     """
-    columns = take_what_exists('the data', len(features), max(k1, k2))
+    columns = max(k1, k2)
     (_, ranks), = self_topk(
         features, columns, metric='l2', backend=backend, distributed=distributed)
     ranks = ranks.cpu().numpy()
     return NeighborLists(
         full=ranks[:, :k1],
         half=ranks[:, :min(half_of(k1) + 1, k1)],
-        expansion=(ranks[:, :k2], ) if k2 > 1 else ())
+        expansion=(ranks[:, :k2], ) if k2 > 1 else (),
+        shortages=shortages([('the data', len(features), columns)]))
 
 
 def balanced_lists(features: torch.Tensor,
@@ -103,8 +105,6 @@ def balanced_lists(features: torch.Tensor,
     share = k1 // 2
     length = max(1, k2 // 2) if split_k2 else k2
     columns = max(share, length, 1)
-    for value, name in enumerate(('visible', 'infrared')):
-        take_what_exists(f'the {name} modality', int((modality == value).sum()), columns)
     found = self_topk(
         features, columns, groups=modality, backend=backend, distributed=distributed)
     scores = [score.cpu().numpy() for score, _ in found]
@@ -118,7 +118,9 @@ def balanced_lists(features: torch.Tensor,
     return NeighborLists(
         full=full,
         half=half_ranks,
-        expansion=tuple(rank[:, :length] for rank in ranks) if k2 > 1 else ())
+        expansion=tuple(rank[:, :length] for rank in ranks) if k2 > 1 else (),
+        shortages=shortages((f'the {name} modality', int((modality == value).sum()), columns)
+                            for value, name in enumerate(('visible', 'infrared'))))
 
 
 def reweighted_lists(features: torch.Tensor,
@@ -150,7 +152,7 @@ def reweighted_lists(features: torch.Tensor,
         return lists
     ranks, = lists.expansion
     split = tuple(np.where(modality[ranks] == value, ranks, -1) for value in (0, 1))
-    return NeighborLists(lists.full, lists.half, split)
+    return NeighborLists(lists.full, lists.half, split, lists.shortages)
 
 
 def merge_lists(scores: Sequence[np.ndarray], ranks: Sequence[np.ndarray],
@@ -174,24 +176,15 @@ def merge_lists(scores: Sequence[np.ndarray], ranks: Sequence[np.ndarray],
     return np.take_along_axis(rank, np.argsort(-score, axis=1, kind='stable'), 1)
 
 
-def take_what_exists(name: str, available: int, wanted: int) -> int:
-    """Return how many neighbours there are, with a warning if fewer than asked for.
-
-    To be called by a function that :func:`mmvireid.clustering.jaccard.neighbor_lists`
-    calls: the warning names the line that has called the distance.
+def shortages(sources: Iterable[Tuple[str, int, int]]) -> Tuple[str, ...]:
+    """Say where there are fewer images than neighbours asked for.
 
     Args:
-        name: the images among which neighbours are searched.
-        available: their number.
-        wanted: the number of neighbours asked for.
+        sources: name, number of images and number of neighbours asked for.
 
     Returns:
-        int: the smaller number.
+        tuple: a sentence for each that is too small.
     """
-    if available < wanted:
-        # The same text from the same caller: Python's default filter shows it once, not at
-        # every epoch.
-        warnings.warn(
-            f'{name} has only {available} images where {wanted} neighbours were asked for; '
-            'lists are as long as the data allow', stacklevel=5)
-    return min(available, wanted)
+    return tuple(
+        f'{name} has only {available} images where {wanted} neighbours were asked for; lists are '
+        'as long as the data allow' for name, available, wanted in sources if available < wanted)

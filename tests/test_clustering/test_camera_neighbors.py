@@ -89,7 +89,6 @@ def test_links_cameras_where_the_plain_distance_does_not():
     assert adjusted_rand_score(identity, found) > 0.95
 
 
-@pytest.mark.filterwarnings('ignore:.*has only')
 def test_each_modality_by_itself():
     """As a config names it: cameras reach the clusterer of each modality."""
     features, modality, _ = people(3, num_ids=10, visible=8, infrared=6)

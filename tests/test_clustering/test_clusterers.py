@@ -55,6 +55,15 @@ def test_images_outside_of_the_subset_get_no_label():
     assert (labels[np.setdiff1d(np.arange(len(features)), subset)] == -1).all()
 
 
+def test_few_images_are_mentioned_once_and_not_in_each_epoch(caplog):
+    features, modality, _ = people(4, num_ids=3, visible=8, infrared=1)
+    cluster = build(modality_aware=True)
+    for _ in range(3):
+        cluster(features, modality)
+    record, = (r for r in caplog.records if r.name.startswith('mmvireid'))
+    assert 'infrared modality has only 3 images where 6' in record.getMessage()
+
+
 @pytest.mark.parametrize(('num', 'ratio'), [(10, 0.5), (11, 0.5), (10, 0.3), (7, 1)])
 def test_subsets(num, ratio):
     first, second = disjoint_subsets(num, ratio, np.random.default_rng(0))
