@@ -40,7 +40,9 @@ def _become(words, files, cwd, environment):
     os.environ.update(environment)
     os.chdir(cwd)
     sys.argv = words
-    sys.path.insert(0, str(Path(words[0]).parent))
+    # What an interpreter does when it starts.
+    sys.path[:0] = [str(Path(words[0]).parent),
+                    *filter(None, environment.get('PYTHONPATH', '').split(os.pathsep))]
     runpy.run_path(words[0], run_name='__main__')
 
 

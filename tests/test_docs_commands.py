@@ -1,0 +1,154 @@
+"""The command lines of the documentation, run as a reader types them.
+
+They run in a folder that has what the text supposes: the configs, with small networks and short
+schedules; small synthetic datasets under the names of the real ones; weights where a command names
+some. Left out is what needs another machine, or is this very run: see :data:`ELSEWHERE`.
+"""
+
+import re
+import shutil
+
+import pytest
+import torch
+from commands import ROOT
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from test_readme import DOCUMENTS, commands
+
+from mmvireid.registry import MODELS
+
+pytestmark = pytest.mark.slow
+
+#: First words of what is not run here -> where it is held instead.
+ELSEWHERE = {
+    ('pip', ): 'CI installs from a clean checkout',
+    ('make', ): 'make test is this run, make docs in test_docs_build, the demos take minutes',
+    ('ln', ): 'the folders are there',
+    ('bash', 'tools/dist_'): 'test_train_and_test, with two processes',
+    ('bash', 'tools/slurm_'): 'test_slurm: there is no Slurm here',
+}
+#: Tool -> options that make it quick; the last of two counts.
+SMALLER = {
+    'make_synthetic.py': '--ids 12 --test-ids 4 --images-per-camera 4 --size 48 24',
+    'run_trials.py': '--trials 1',
+    'benchmark.py': '--seconds 0.1 --batch-size 4',
+}
+#: What a page supposes that its reader has done before.
+BEFORE = {
+    'analysis.md': [
+        f'python tools/{line}' for method, config in (
+            ('agw', 'configs/agw/agw_r50_81e_sysu.py'), ('cift', 'configs/cift/cift_r50_120e_sysu.py'))
+        for line in (f'train.py {config} --work-dir work_dirs/{method}',
+                     f'test.py {config} --work-dir work_dirs/{method}/test '
+                     f'--out work_dirs/{method}/results.json')
+    ],
+}
+
+
+def shrink(cfg):
+    """Make a config train in seconds."""
+    trunk = cfg.model.backbone.trunk
+    trunk.update(base_channels=8, stem_channels=8)
+    cfg.model.backbone.init_cfg = None
+    cfg.model.head.in_channels = 64 if trunk.depth == 18 else 256
+    if 'stages' in cfg.train_cfg:
+        for stage in cfg.train_cfg.stages:
+            stage.epochs = 1
+    else:
+        cfg.train_cfg.max_epochs = 1
+    cfg.train_cfg.val_interval = 1
+    cfg.train_dataloader.sampler.num_steps = 1
+    if 'demo_data' in cfg:
+        cfg.demo_data.update(ids=12, test_ids=4, images_per_camera=4, size=(48, 24))
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        if 'num_trials' in evaluator:
+            evaluator.num_trials = 1
+    for node in nodes(cfg._cfg_dict):
+        kind = node.get('type')
+        if kind == 'LoadReIDImage':
+            node['size'] = (48, 24)
+        elif kind == 'JaccardDBSCAN':
+            node.update(k1=8, k2=3, min_samples=2)
+        if 'num_workers' in node:
+            node['num_workers'] = 0
+    return cfg
+
+
+def nodes(value):
+    """Walk through all dicts of a config."""
+    if isinstance(value, dict):
+        yield value
+    for child in (value.values() if isinstance(value, dict) else
+                  value if isinstance(value, (list, tuple)) else ()):
+        yield from nodes(child)
+
+
+@pytest.fixture(scope='module')
+def template(tmp_path_factory, tiny_sysu):
+    """A folder to copy for each page."""
+    from mmvireid.datasets.synthetic import Request, make_synthetic
+    folder = tmp_path_factory.mktemp('template')
+    for path in sorted(ROOT.glob('configs/*/*.py')):
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shrink(Config.fromfile(path)).dump(target)
+    (folder / 'tools').symlink_to(ROOT / 'tools')
+    data = folder / 'data'
+    shutil.copytree(tiny_sysu, data / 'SYSU-MM01')
+    for layout, name in (('regdb', 'RegDB'), ('llcm', 'LLCM')):
+        request = Request(layout, ids=20, test_ids=8, images_per_camera=4, size=(48, 24))
+        make_synthetic(request, data / name, quiet=True)
+    shutil.copytree(tiny_sysu, data / 'own')
+    lines = [(f'{path.relative_to(data / "own")},{int(path.parent.name)},{path.parts[-3][3]},'
+              f'{"infrared" if path.parts[-3][3] in "36" else "visible"}')
+             for path in sorted((data / 'own').glob('cam*/*/*.jpg'))]
+    for name, kept in (('train', 'visible infrared'), ('test', 'visible infrared'),
+                       ('gallery', 'visible'), ('query', 'infrared')):
+        chosen = [line for line in lines if line.rsplit(',', 1)[1] in kept.split()]
+        (data / 'own' / f'{name}.csv').write_text('\n'.join(chosen) + '\n')
+    return folder
+
+
+def provide_weights(words, folder):
+    """Save random weights where a command names some that are not there."""
+    for config, checkpoint in zip(words, words[1:]):
+        path = folder / checkpoint
+        if config.endswith('.py') and checkpoint.endswith('.pth') and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            init_default_scope('mmvireid')
+            model = MODELS.build(Config.fromfile(folder / config).model)
+            torch.save(dict(state_dict=model.state_dict()), path)
+
+
+def to_run(document):
+    """List the command lines of a page that are run here."""
+    found = []
+    for words in commands(document):
+        text = ' '.join(words)
+        if not any(text.startswith(' '.join(first)) for first in ELSEWHERE):
+            assert words[0] == 'python' or words[0] == 'mkdir', words
+            found.append(words)
+    return found
+
+
+@pytest.mark.parametrize('document', [path for path in DOCUMENTS if to_run(path)],
+                         ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_run(document, template, tmp_path, run_tool, monkeypatch):
+    folder = tmp_path / 'reader'
+    shutil.copytree(template, folder, symlinks=True)
+    for mark, name, text in re.findall(
+            r'<!-- (\w+): (\S+) -->\n```python\n(.*?)```', document.read_text(), re.DOTALL):
+        if mark == 'file':
+            (folder / name).write_text(text)
+    lines = [line.split() for line in BEFORE.get(document.name, ())] + to_run(document)
+    for words in lines:
+        if words[0] == 'mkdir':
+            continue
+        words = [word.replace('/path/to/', 'data/') for word in words]
+        tool = words[1].rsplit('/', 1)[1]
+        provide_weights(words, folder)
+        more = SMALLER.get(tool, '').split()
+        print(*words)
+        # The checker finds that small datasets are not the official ones.
+        official = tool == 'check_dataset.py' and '--layout-only' not in words
+        run_tool(*words[1:], *more, cwd=folder, expect=int(official), PYTHONPATH=str(folder))
