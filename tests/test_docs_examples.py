@@ -86,8 +86,7 @@ def test_dataset(folder, people, tiny_sysu):
         assert len(dataset) == len(same) > 0
         for name in ('identities', 'cameras', 'modalities', 'labels'):
             assert sorted(getattr(dataset, name)) == sorted(getattr(same, name)), name
-        image = dataset[0]['inputs']
-        assert image[0].shape[-3:] == (3, 288, 144) or image.shape == (3, 288, 144)
+        assert dataset[0]['inputs'].shape == (1, 3, 288, 144)
     assert cfg.val_dataloader.dataset == cfg.test_dataloader.dataset
     METRICS.build(cfg.test_evaluator)
 
