@@ -36,8 +36,9 @@ SMALLER = {
 #: What a page supposes that its reader has done before.
 BEFORE = {
     'analysis.md': [
-        f'python tools/{line}' for method, config in (
-            ('agw', 'configs/agw/agw_r50_81e_sysu.py'), ('cift', 'configs/cift/cift_r50_120e_sysu.py'))
+        f'python tools/{line}'
+        for method, config in (('agw', 'configs/agw/agw_r50_81e_sysu.py'),
+                               ('cift', 'configs/cift/cift_r50_120e_sysu.py'))
         for line in (f'train.py {config} --work-dir work_dirs/{method}',
                      f'test.py {config} --work-dir work_dirs/{method}/test '
                      f'--out work_dirs/{method}/results.json')

@@ -146,14 +146,14 @@ def test_loss(folder):
     # Person 0: means (1, 0) and (1, 2); person 1: equal means; person 2: visible only.
     embeddings = torch.tensor([[0., 0.], [2., 0.], [3., 3.], [9., 9.], [1., 2.], [3., 3.]])
     ids, modality = torch.tensor([0, 0, 1, 2, 0, 1]), torch.tensor([0, 0, 0, 0, 1, 1])
-    assert float(head.centre_loss(embeddings, ids, modality)) == pytest.approx(0.1 * (4 + 0) / 2)
+    assert float(head.metric_loss(embeddings, ids, modality)) == pytest.approx(0.1 * (4 + 0) / 2)
     # Without any person in both modalities there is nothing to bring together.
-    assert head.centre_loss(embeddings, ids, torch.zeros(6)) == 0
+    assert head.metric_loss(embeddings, ids, torch.zeros(6)) == 0
 
     pooled, ids, modality = batch()
     losses = head.loss(pooled, ids, modality)
-    torch.testing.assert_close(losses['loss_centre'], head.centre_loss(pooled, ids, modality))
-    losses['loss_centre'].backward()
+    torch.testing.assert_close(losses['loss_metric'], head.metric_loss(pooled, ids, modality))
+    losses['loss_metric'].backward()
     assert pooled.grad.abs().sum() > 0
 
 
@@ -218,8 +218,8 @@ custom_imports = dict(
 model = dict(
     backbone=dict(_delete_=True, type='GreyStemNet', width=8),
     neck=dict(_delete_=True, type='AveragePlusMax'),
-    head=dict(type='CentreGapHead', num_classes=8, in_channels=32,
-              centre_loss=dict(type='CentreGapLoss')))
+    head=dict(num_classes=8, in_channels=32,
+              metric_loss=dict(_delete_=True, type='CentreGapLoss')))
 load = dict(type='LoadReIDImage', size=(48, 24))
 pack = dict(type='PackReIDInputs')
 small = dict(data_root='{people}', pipeline=[load, pack])
@@ -238,7 +238,7 @@ train_cfg = dict(max_epochs=1, val_interval=1)
     assert 'median_rank' in done.stdout + done.stderr
     rows = [json.loads(line) for path in tmp_path.rglob('scalars.json')
             for line in path.read_text().splitlines()]
-    assert all(row['loss_centre'] > 0 for row in rows if 'loss' in row)
+    assert all(row['loss_metric'] > 0 for row in rows if 'loss' in row)
     assert any('own/i2v/base/median_rank' in row for row in rows)
     assert (tmp_path / 'epoch_1.pth').is_file()
 

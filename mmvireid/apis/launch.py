@@ -2,9 +2,11 @@
 
 import argparse
 import atexit
+import difflib
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,9 +17,10 @@ from typing import Iterator, Optional, Sequence, Union
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.registry import Registry
 from mmengine.runner import Runner
 
-import mmvireid
+import mmvireid.registry
 from mmvireid.compat import prepare_cpu_launch, write_atomically
 from mmvireid.errors import CheckpointError, MMVIReIDError, WorkDirError
 from mmvireid.interrupts import remembered_interrupts
@@ -46,10 +49,10 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     """Print errors meant for the user as one sentence and exit.
 
     Errors that mmvireid raises on purpose are printed without a stack, also when a
-    data-loading process raised them; ``MMVIREID_TRACEBACK=1`` brings the stack back.
-    Ctrl-C exits with code 130, also if a library swallowed it on the way. Any other
-    error is a fault of the program and keeps its stack. After work that succeeded, groups of
-    processes are left.
+    data-loading process raised them, and so is a ``type`` that nobody registered;
+    ``MMVIREID_TRACEBACK=1`` brings the stack back. Ctrl-C exits with code 130, also if a
+    library swallowed it on the way. Any other error is a fault of the program and keeps
+    its stack. After work that succeeded, groups of processes are left.
 
     Args:
         hint: sentence to print after an interruption.
@@ -59,13 +62,39 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
             yield
             leave_process_group()
     except Exception as error:
-        if not _is_deliberate(error):
+        message = unknown_type(error)
+        if message is None and _is_deliberate(error):
+            message = _last_sentence(error)
+        if message is None:
             raise
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()
-        _exit(f'Error: {_last_sentence(error)}', 1)
+        _exit(f'Error: {message}', 1)
     except KeyboardInterrupt:
         _exit(f'\nInterrupted. {hint}'.rstrip(), 130, interrupted=True)
+
+
+def unknown_type(error: Exception) -> Optional[str]:
+    """Say in one sentence that nothing is registered under a name.
+
+    Args:
+        error: any error.
+
+    Returns:
+        The sentence, with the most similar name; None if it is another error.
+    """
+    found = isinstance(error, KeyError) and re.match(
+        r'(\S+) is not in the (?:\w+::)?([\w ]+) registry', str(error.args[0]))
+    if not found:
+        return None
+    name, kind = found[1], found[2]
+    known = [key for node in vars(mmvireid.registry).values()
+             if isinstance(node, Registry) and node.name == kind
+             for key in (*node.module_dict, *node.parent.module_dict)]
+    similar = difflib.get_close_matches(name, known, n=1)
+    return (f'no {kind} is called "{name}": ' +
+            (f'did you mean "{similar[0]}"? ' if similar else 'is the type spelt right? ') +
+            'A class of your own has to be registered, in a module that custom_imports names.')
 
 
 def _is_deliberate(error: Exception) -> bool:
@@ -171,7 +200,13 @@ def load_config(path: Union[str, os.PathLike],
         cfg = Config.fromfile(path)
         if options:
             cfg.merge_from_dict(options)
-    except (KeyError, TypeError, SyntaxError, FileNotFoundError, ImportError) as error:
+    except ImportError as error:
+        # MMEngine's own message is the whole search path; what went wrong is its cause.
+        raise ConfigError(
+            f'{path} cannot be used: {error.__cause__ or error}; the modules of its '
+            'custom_imports are looked for where PYTHONPATH says, so start with "PYTHONPATH=. '
+            'python ..." in their folder.') from error
+    except (KeyError, TypeError, SyntaxError, FileNotFoundError) as error:
         raise ConfigError(f'{path} cannot be used: {error}') from error
     _check_options(cfg, options or {})
     _check_batch(cfg)

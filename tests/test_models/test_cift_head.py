@@ -4,7 +4,7 @@ import pytest
 import torch
 from reference.cift import DIRECTIONS
 
-from mmvireid.models import CIFTHead
+from mmvireid.models import BNNeckHead, CIFTHead, HeteroCenterClusterLoss
 from mmvireid.models.heads.cift_head import LOSS_WEIGHTS
 
 BRANCHES = ('b', *DIRECTIONS)
@@ -191,6 +191,16 @@ def test_metric_loss_of_the_backbone():
     head = CIFTHead(4, 8, noise='shared',
                     metric_loss={'type': 'mmvireid.WeightedRegularizedTripletLoss'})
     assert head.loss(*random_batch())['loss_metric'] > 0
+
+
+@pytest.mark.parametrize('head', [CIFTHead, BNNeckHead])
+def test_a_metric_loss_may_take_the_modality(head):
+    metric_loss = {'type': 'mmvireid.HeteroCenterClusterLoss', 'margin': 0.6}
+    more = {'noise': 'shared'} if head is CIFTHead else {}
+    pooled, ids, modality = random_batch()
+    losses = head(4, 8, metric_loss=metric_loss, **more).loss(pooled, ids, modality)
+    torch.testing.assert_close(
+        losses['loss_metric'], HeteroCenterClusterLoss(margin=0.6)(pooled, ids, modality))
 
 
 def test_both_directions_draw_in_order():

@@ -64,6 +64,21 @@ def test_missing_config(tool):
     assert 'there is no config file "nowhere.py"' in sentence(tool('train.py', 'nowhere.py'))
 
 
+def test_misspelt_type(tool, broken, tmp_path):
+    config, _ = broken("model = dict(head=dict(metric_loss=dict(type='TripletLos')))\n")
+    line = sentence(tool('train.py', config, '--work-dir', tmp_path / 'out'))
+    assert 'no model is called "TripletLos": did you mean "TripletLoss"?' in line
+    assert 'custom_imports' in line
+
+
+def test_module_that_is_not_found(tool, broken, tmp_path):
+    config, _ = broken("custom_imports = dict(imports=['my_missing_loss'])\n")
+    line = sentence(tool('train.py', config, '--work-dir', tmp_path / 'out'))
+    assert "No module named 'my_missing_loss'" in line or 'my_missing_loss' in line
+    assert 'PYTHONPATH=. python' in line
+    assert 'site-packages' not in line
+
+
 def test_missing_dataset_as_a_user_sees_it(run_tool, broken, tmp_path):
     config, _ = broken('demo_data = None\n')
     process = run_tool('tools/train.py', config, '--work-dir', tmp_path, '--cfg-options',

@@ -9,7 +9,7 @@ from torch.nn import functional
 from mmvireid.registry import MODELS
 
 from ..necks import BNNeck
-from ..utils import at_least_float32
+from ..utils import at_least_float32, metric_loss_of_batch
 
 
 def identity_classifier(in_channels: int, num_classes: int) -> nn.Linear:
@@ -37,8 +37,8 @@ class BNNeckHead(BaseModule):
     Args:
         num_classes: C, identities of the training set.
         in_channels: D of the pooled features.
-        metric_loss: config of a loss on ``(pooled, ids)``, for example
-            ``dict(type='TripletLoss')``; None trains the classifier alone.
+        metric_loss: config of a loss on ``(pooled, ids)`` or ``(pooled, ids, modality)``,
+            for example ``dict(type='TripletLoss')``; None trains the classifier alone.
         label_smoothing: of the cross-entropy.
         init_cfg: MMEngine's initialisation config.
     """
@@ -84,15 +84,17 @@ class BNNeckHead(BaseModule):
             percent for the log.
         """
         _, logits = self(pooled)
-        return self.loss_by_feat(pooled, logits, ids)
+        return self.loss_by_feat(pooled, logits, ids, modality)
 
-    def loss_by_feat(self, pooled: Tensor, logits: Tensor, ids: Tensor) -> dict[str, Tensor]:
+    def loss_by_feat(self, pooled: Tensor, logits: Tensor, ids: Tensor,
+                     modality: Tensor) -> dict[str, Tensor]:
         """Compute the losses from what :meth:`forward` gives.
 
         Args:
             pooled: shape ``(N, D)``.
             logits: shape ``(N, C)``.
             ids: shape ``(N,)``.
+            modality: shape ``(N,)``.
 
         Returns:
             As :meth:`loss`.
@@ -103,7 +105,8 @@ class BNNeckHead(BaseModule):
             'accuracy': accuracy(logits, ids),
         }
         if self.metric_loss is not None:
-            losses['loss_metric'] = self.metric_loss(pooled, ids)
+            losses['loss_metric'] = metric_loss_of_batch(
+                self.metric_loss, pooled, ids, modality)
         return losses
 
     def predict(self, pooled: Tensor) -> dict[str, Tensor]:

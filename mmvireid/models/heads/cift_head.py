@@ -11,7 +11,7 @@ from mmvireid.structures import Modality
 
 from ..losses import HeteroCenterClusterLoss
 from ..necks import BNNeck, CounterfactualIntervention, transfer_affinity
-from ..utils import at_least_float32, without_autocast
+from ..utils import at_least_float32, metric_loss_of_batch, without_autocast
 from .bnneck_head import accuracy, identity_classifier
 
 #: Direction of transfer -> modality of its queries. 'r2i' searches infrared
@@ -79,8 +79,8 @@ class CIFTHead(BaseModule):
         margin_euclidean: margin of the hetero-centre cluster loss on pooled features.
         margin_kl: margin of the hetero-centre cluster loss on logits.
         loss_weights: replaces single weights of the losses; zero leaves a loss out.
-        metric_loss: config of a further loss on ``(pooled, ids)``, for backbones that
-            come with one.
+        metric_loss: config of a further loss on ``(pooled, ids)`` or ``(pooled, ids,
+            modality)``, for backbones that come with one.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
@@ -259,7 +259,8 @@ class CIFTHead(BaseModule):
             if logits.indirect_effect is not None:
                 add(f'tie_{direction}', 'tie', _cross_entropy, logits.indirect_effect, ids)
         if self.metric_loss is not None:
-            losses['loss_metric'] = self.metric_loss(pooled, ids)
+            losses['loss_metric'] = metric_loss_of_batch(
+                self.metric_loss, pooled, ids, modality)
         losses['accuracy'] = accuracy(base_logits, ids)
         return losses
 

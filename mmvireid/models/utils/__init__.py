@@ -1,11 +1,12 @@
 """Small parts that several models share."""
 
 from .gather import gather_rows
+from .metric_loss import metric_loss_of_batch
 from .precision import at_least_float32, without_autocast
 from .pretrained_init import PretrainedIfAvailable
 from .vectors import pairwise_euclidean, unit_rows
 
 __all__ = [
-    'PretrainedIfAvailable', 'at_least_float32', 'gather_rows', 'pairwise_euclidean',
-    'unit_rows', 'without_autocast'
+    'PretrainedIfAvailable', 'at_least_float32', 'gather_rows', 'metric_loss_of_batch',
+    'pairwise_euclidean', 'unit_rows', 'without_autocast'
 ]
