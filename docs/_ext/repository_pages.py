@@ -17,6 +17,8 @@ SOURCE = ROOT / 'docs' / 'en'
 MADE = SOURCE / 'repository'
 LINK = re.compile(r'(!?\[[^\]]*\]\()([^)\s#:]+)(#[^)\s]*)?\)')
 FENCE = re.compile(r'(^```.*?^```$)', re.DOTALL | re.MULTILINE)
+#: What tells Sphinx that no table of contents names a page.
+ORPHAN = '---\norphan: true\n---\n\n'
 LANGUAGES = {'.py': 'python', '.yml': 'yaml', '.sh': 'bash', '.md': 'markdown'}
 
 
@@ -31,12 +33,10 @@ def page_of(target: Path) -> Path:
     """
     if target.is_relative_to(SOURCE):
         return target
-    if target == ROOT / 'README.md':
-        return SOURCE / 'index.md'
     name = target.relative_to(ROOT)
-    if name.name == 'README.md':
+    if name.name == 'README.md' and name.parent.name:  # of a method
         return MADE / f'{name.parent.name}.md'
-    return MADE / f'{"-".join(name.parts)}.md' if name.suffix != '.md' else MADE / name.name
+    return MADE / (name.name if name.suffix == '.md' else f'{"-".join(name.parts)}.md')
 
 
 def lead_links(text: str, origin: Path, page: Path) -> tuple[str, set[Path]]:
@@ -60,7 +60,7 @@ def lead_links(text: str, origin: Path, page: Path) -> tuple[str, set[Path]]:
             shown = target
         else:
             shown = page_of(target)
-            if not target.is_relative_to(SOURCE) and target != ROOT / 'README.md':
+            if not target.is_relative_to(SOURCE):
                 outside.add(target)
         return f'{match[1]}{relative(shown, page.parent)}{match[3] or ""})'
 
@@ -99,10 +99,12 @@ def make_page(target: Path) -> set[Path]:
     text = target.read_text(encoding='utf-8')
     if target.suffix == '.md':
         text, outside = lead_links(text, target, page)
+        if target == ROOT / 'README.md':  # the site has a first page of its own
+            text = ORPHAN + text
     else:
         name = target.relative_to(ROOT).as_posix()
         language = LANGUAGES.get(target.suffix, 'text')
-        text = f'---\norphan: true\n---\n\n# {name}\n\n````{language}\n{text}\n````\n'
+        text = f'{ORPHAN}# {name}\n\n````{language}\n{text}\n````\n'
     if not page.is_file() or page.read_text(encoding='utf-8') != text:
         page.write_text(text, encoding='utf-8')
     return outside

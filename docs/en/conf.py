@@ -22,7 +22,7 @@ extensions = [
     'model_zoo',
 ]
 
-myst_enable_extensions = ['dollarmath']
+myst_enable_extensions = ['dollarmath', 'tasklist']
 myst_heading_anchors = 4
 exclude_patterns = ['_build']
 
