@@ -19,7 +19,7 @@ from mmvireid.engine import (
     LastAndBestHook,
     seed_worker,
 )
-from mmvireid.errors import CheckpointError, TrainingDivergedError
+from mmvireid.errors import CheckpointError, EvaluationError, TrainingDivergedError
 
 
 def draws():
@@ -123,13 +123,18 @@ class Loop(BaseLoop):
         """Do nothing."""
 
 
+#: What a checkpoint of a training holds besides the weights.
+STATE = dict(meta=dict(epoch=1, iter=3), optimizer={}, param_schedulers=[], message_hub={})
+
+
 def guard(model, checkpoint, resume=False, test=False, trials=(None, None)):
     metas = [dict(trial=trial) if trial else {} for trial in trials]
     loader = SimpleNamespace(dataset=SimpleNamespace(metainfo=metas[1]))
     CheckpointGuardHook().after_load_checkpoint(
         runner(model=model, _resume=resume, _load_from='a.pth', _test_loop=Loop() if test else {},
                test_dataloader=loader),
-        dict(state_dict=checkpoint.state_dict(), meta=dict(dataset_meta=metas[0])))
+        dict(STATE, state_dict=checkpoint.state_dict(),
+             meta=dict(STATE['meta'], dataset_meta=metas[0])))
 
 
 def test_the_same_model_may_resume():
@@ -169,7 +174,53 @@ def test_another_backbone_is_refused(resume):
 def test_names_of_a_wrapped_model_are_understood():
     state = {f'module.{k}': v for k, v in Model().state_dict().items()}
     CheckpointGuardHook().after_load_checkpoint(
-        runner(model=Model(), _resume=True, _load_from=''), dict(state_dict=state))
+        runner(model=Model(), _resume=True, _load_from=''), dict(STATE, state_dict=state))
+
+
+@pytest.mark.parametrize(('lost', 'words'), [
+    ('optimizer', 'no optimizer:'), ('param_schedulers', 'no param_schedulers:'),
+    ('message_hub', 'no message_hub:'), ('meta', 'no epoch, iter:')])
+def test_weights_alone_are_not_resumed(lost, words):
+    """MMEngine would begin a lost optimiser or schedule anew, and say nothing."""
+    checkpoint = dict(STATE, state_dict=Model().state_dict())
+    del checkpoint[lost]
+    resumed = runner(model=Model(), _resume=True, _load_from='a.pth', _test_loop={})
+    with pytest.raises(CheckpointError, match=f'{words}.* load_from=a.pth instead of --resume'):
+        CheckpointGuardHook().after_load_checkpoint(resumed, checkpoint)
+    resumed._resume = False  # to fine-tune, weights are enough
+    CheckpointGuardHook().after_load_checkpoint(resumed, checkpoint)
+
+
+@pytest.mark.parametrize('checkpoint', [[1, 2], torch.zeros(3), dict(epoch=3),
+                                        dict(state_dict=dict(epoch=3))])
+@pytest.mark.parametrize('test', [False, True])
+def test_a_file_without_parameters_is_refused(checkpoint, test):
+    with pytest.raises(CheckpointError, match='a.pth holds no parameters by name'):
+        CheckpointGuardHook().after_load_checkpoint(
+            runner(model=Model(), _resume=False, _load_from='a.pth',
+                   _test_loop=Loop() if test else {}), checkpoint)
+
+
+@pytest.mark.parametrize('trials', [(2, 2), (2, None), (None, 1), (None, None)])
+def test_training_may_be_validated_on_its_own_trial(trials):
+    begin_with(trials, Loop())
+
+
+def test_training_is_not_validated_on_another_trial():
+    """Test people of one split of RegDB are training people of another."""
+    with pytest.raises(EvaluationError, match='training is on trial 2, in which people of '
+                       r'trial 1 .* set val_dataloader\.dataset\.trial'):
+        begin_with((2, 1), Loop())
+    begin_with((2, 1), None)  # without validation it does not matter
+
+
+def begin_with(trials, val_loop):
+    loaders = [
+        SimpleNamespace(dataset=SimpleNamespace(metainfo=dict(trial=trial) if trial else {}))
+        for trial in trials
+    ]
+    CheckpointGuardHook().before_train(
+        runner(train_dataloader=loaders[0], val_dataloader=loaders[1], _val_loop=val_loop))
 
 
 def validated(hook, work_dir, epoch, value):
