@@ -41,6 +41,9 @@ def parse_trials(text: str) -> list[int]:
         if not match:
             raise argparse.ArgumentTypeError(f'trials are written 1-10 or 1,3,5, not "{text}"')
         first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise argparse.ArgumentTypeError(f'"{part.strip()}" is no range of trials: write '
+                                             f'{last}-{first}')
         trials += range(first, last + 1)
     return trials
 

@@ -7,12 +7,12 @@ Examples:
 """
 
 import argparse
-from pathlib import Path
 
 from mmvireid.apis import (
     add_common_arguments,
     as_list,
     check_checkpoint,
+    check_out_file,
     check_work_dir,
     load_config,
     one_sentence_errors,
@@ -58,10 +58,10 @@ def main() -> None:
             check_checkpoint(cfg.load_from)
         else:
             print('No checkpoint is given: the network is tested as training would begin with it.')
-        for folder in filter(None, (
-                args.out and Path(args.out).parent, args.show_dir,
-                args.dump_queries and Path(args.dump_queries).parent)):
-            check_work_dir(folder)
+        for file in filter(None, (args.out, args.dump_queries)):
+            check_out_file(file)
+        if args.show_dir:
+            check_work_dir(args.show_dir)
         if args.tta:
             cfg.model.test_cfg = {**cfg.model.get('test_cfg', {}), 'flip': True}
         for evaluator in as_list(cfg.test_evaluator):

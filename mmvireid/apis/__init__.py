@@ -8,6 +8,7 @@ from .launch import (
     add_common_arguments,
     as_list,
     check_checkpoint,
+    check_out_file,
     check_work_dir,
     claim_folder,
     final_checkpoint,
@@ -27,9 +28,9 @@ from .steps import evaluate_once, run_step, train_once
 
 __all__ = [
     'ConfigError', 'InputError', 'VIReIDInferencer', 'ZooModel', 'add_common_arguments',
-    'as_list', 'check_checkpoint', 'check_work_dir', 'claim_folder', 'evaluate_once',
-    'export_onnx', 'final_checkpoint', 'find_checkpoint', 'find_model', 'key_value',
-    'load_config', 'one_sentence_errors', 'publish_checkpoint', 'remove_unfinished',
-    'run_command', 'run_step', 'run_test', 'run_training', 'train_once', 'write_demo_data',
-    'zoo_models'
+    'as_list', 'check_checkpoint', 'check_out_file', 'check_work_dir', 'claim_folder',
+    'evaluate_once', 'export_onnx', 'final_checkpoint', 'find_checkpoint', 'find_model',
+    'key_value', 'load_config', 'one_sentence_errors', 'publish_checkpoint',
+    'remove_unfinished', 'run_command', 'run_step', 'run_test', 'run_training', 'train_once',
+    'write_demo_data', 'zoo_models'
 ]

@@ -38,6 +38,12 @@ _LIVE_KEYS = {
 _MMENGINE_HOOKS = {
     'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'
 }
+#: Launcher -> variable that it sets in each process, and what calls it.
+_STARTED_BY = {
+    'pytorch': ('RANK', 'torchrun (tools/dist_train.sh, tools/dist_test.sh)'),
+    'slurm': ('SLURM_PROCID', 'srun (tools/slurm_train.sh, tools/slurm_test.sh)'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'mpirun'),
+}
 
 
 class ConfigError(MMVIReIDError):
@@ -191,7 +197,8 @@ def load_config(path: Union[str, os.PathLike],
         The config, with ``work_dir`` and ``launcher`` set.
 
     Raises:
-        ConfigError: if the file is missing or an option does not fit.
+        ConfigError: if the file is missing, an option does not fit, or the launcher has
+            not started this process.
     """
     if not Path(path).is_file():
         raise ConfigError(
@@ -220,6 +227,11 @@ def load_config(path: Union[str, os.PathLike],
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     cfg.launcher = launcher
+    variable, scripts = _STARTED_BY.get(launcher, (None, ''))
+    if variable is not None and variable not in os.environ:
+        raise ConfigError(
+            f'--launcher {launcher} is for processes that {scripts} has started; leave the '
+            'option out to run a single one.')
     if launcher != 'none':
         # Torchrun sets it, MMEngine sets it for Slurm, nobody for MPI.
         os.environ.setdefault('LOCAL_RANK', os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', '0'))
@@ -284,6 +296,21 @@ def check_work_dir(path: Union[str, os.PathLike]) -> None:
         raise WorkDirError(
             f'results cannot be written to "{path}" ({error.strerror}): choose another folder '
             'with --work-dir.') from error
+
+
+def check_out_file(path: Union[str, os.PathLike]) -> None:
+    """Make sure that a file of results can be written before they are computed.
+
+    Args:
+        path: the file; the folder that it lies in is made when missing.
+
+    Raises:
+        WorkDirError: if the path is a folder, or that folder cannot be written to.
+    """
+    if Path(path).is_dir():
+        raise WorkDirError(
+            f'results cannot be written to "{path}", which is a folder: name a file in it.')
+    check_work_dir(Path(path).parent)
 
 
 def find_checkpoint(work_dir: Union[str, os.PathLike]) -> Optional[str]:

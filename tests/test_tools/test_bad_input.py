@@ -146,6 +146,25 @@ def test_half_a_checkpoint(tool, tiny_config, tmp_path):
     assert 'is not a complete checkpoint' in line
 
 
+def test_weights_alone_are_not_resumed(tool, tiny_config, tmp_path):
+    from mmvireid.apis import load_config
+    from mmvireid.registry import MODELS
+    weights = tmp_path / 'weights.pth'
+    model = MODELS.build(load_config(tiny_config).model)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), weights)
+    line = sentence(tool('train.py', tiny_config, '--work-dir', tmp_path / 'run', '--resume',
+                         weights))
+    assert 'cannot be resumed, it holds no optimizer' in line
+    assert f'load_from={weights} instead of --resume' in line
+
+
+def test_a_file_of_something_else_is_no_checkpoint(tool, tiny_config, tmp_path):
+    torch.save([1, 2, 3], tmp_path / 'list.pth')
+    line = sentence(tool('test.py', tiny_config, tmp_path / 'list.pth', '--work-dir',
+                         tmp_path / 'run'))
+    assert 'list.pth holds no parameters by name' in line
+
+
 def test_missing_checkpoint(tool, tiny_config, tmp_path):
     line = sentence(tool('test.py', tiny_config, 'no.pth', '--work-dir', tmp_path / 'run'))
     assert 'there is no checkpoint "no.pth"' in line
@@ -196,6 +215,17 @@ def test_results_that_cannot_be_written(tool, tiny_config, tmp_path):
     line = sentence(tool('test.py', tiny_config, '--work-dir', tmp_path, '--out',
                          tmp_path / 'file' / 'results.json'))
     assert 'results cannot be written to' in line
+    line = sentence(tool('test.py', tiny_config, '--work-dir', tmp_path, '--out', tmp_path))
+    assert 'which is a folder: name a file in it' in line
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
+def test_a_launcher_that_has_not_started_this_process(tool, tiny_config, tmp_path, monkeypatch,
+                                                      launcher):
+    for variable in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):
+        monkeypatch.delenv(variable, raising=False)
+    line = sentence(tool('train.py', tiny_config, '--work-dir', tmp_path, '--launcher', launcher))
+    assert f'--launcher {launcher} is for processes that' in line
 
 
 def test_an_override_without_a_value(tool, tiny_config):

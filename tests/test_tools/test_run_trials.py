@@ -53,6 +53,8 @@ def test_trials_continue_where_they_were_stopped(run_tool, forked_commands, tiny
 def test_trials_are_written_as_ranges(run_tool, tiny_config):
     process = run_tool('tools/run_trials.py', tiny_config, '--trials', 'one', expect=2)
     assert 'trials are written 1-10 or 1,3,5, not "one"' in process.stderr
+    process = run_tool('tools/run_trials.py', tiny_config, '--trials', '10-1', expect=2)
+    assert '"10-1" is no range of trials: write 1-10' in process.stderr
 
 
 @pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
