@@ -136,13 +136,18 @@ def write_atomically(data: bytes, path: Union[str, os.PathLike]) -> None:
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes private files; results are shared like any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
+        os.chmod(name, new_file_mode())
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink(missing_ok=True)
         raise
+
+
+def new_file_mode() -> int:
+    """Return the access rights that a new file gets here."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
 
 
 def hide_known_warnings() -> None:

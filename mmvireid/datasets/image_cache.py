@@ -3,9 +3,12 @@
 import hashlib
 import os
 import tempfile
+from pathlib import Path
 from typing import Callable, Dict, Tuple
 
 import numpy as np
+
+from mmvireid.compat import new_file_mode
 
 from .errors import DatasetError
 
@@ -42,6 +45,7 @@ class ImageCache:
         self.recipe = recipe
         self._shape = (*self.size, 3)
         self._num_bytes = int(np.prod(self._shape))
+        self._mode = new_file_mode()
         self._digests: Dict[str, Tuple[Tuple[int, int], str]] = {}
 
     def get(self, path: str, decode: Callable[[bytes], np.ndarray]) -> np.ndarray:
@@ -107,9 +111,11 @@ class ImageCache:
             try:
                 with os.fdopen(descriptor, 'wb') as file:
                     file.write(image.tobytes())
+                # mkstemp makes private files, which another user of the cache could not read.
+                os.chmod(temporary, self._mode)
                 os.replace(temporary, target)
             except BaseException:
-                os.unlink(temporary)
+                Path(temporary).unlink(missing_ok=True)
                 raise
         except OSError as error:
             raise DatasetError(

@@ -100,12 +100,14 @@ def _person_folders(folder: str, where: str, digits: str) -> Tuple[Dict[int, str
     return persons, findings
 
 
-def _gaps(names: Iterable[str]) -> str:
-    """Name the missing numbers of files that should be numbered from 1 on."""
-    stems = [os.path.splitext(name)[0] for name in names]
-    numbers = {int(stem) for stem in stems if stem.isdigit()}
-    gaps = sorted(set(range(1, max(numbers, default=0) + 1)) - numbers)
-    return f', no file has the number {", ".join(map(str, gaps[:10]))}' if gaps else ''
+def _odd_names(names: Iterable[str], expected: int) -> str:
+    """Name the files by which a folder differs from ``0001.jpg`` and so on."""
+    found, wanted = set(names), {f'{number:04d}.jpg' for number in range(1, expected + 1)}
+    parts = [
+        f'{word} {", ".join(sorted(odd)[:10])}{" ..." if len(odd) > 10 else ""}'
+        for word, odd in (('without', wanted - found), ('with', found - wanted)) if odd
+    ]
+    return f', {" and ".join(parts)}' if found and expected and parts else ''
 
 
 def _compare_count(found: int, expected: int, where: str, unit: str, hint: str = '') -> List[
@@ -138,10 +140,10 @@ def _check_sysu(root: str, layout_only: bool) -> List[Finding]:
     if not layout_only:
         expected = sysu_expected_counts()
         for camera, identity in sorted(found.keys() | expected.keys()):
-            names = found.get((camera, identity), [])
+            names, number = found.get((camera, identity), []), expected.get((camera, identity), 0)
             findings += _compare_count(
-                len(names), expected.get((camera, identity), 0),
-                os.path.join(f'cam{camera}', f'{identity:04d}'), 'images', _gaps(names))
+                len(names), number, os.path.join(f'cam{camera}', f'{identity:04d}'), 'images',
+                _odd_names(names, number))
         if not os.path.isfile(os.path.join(root, 'exp', 'rand_perm_cam.mat')):
             findings.append(Finding(
                 'missing', os.path.join('exp', 'rand_perm_cam.mat'),

@@ -121,6 +121,17 @@ def test_data_loader_workers_share_the_cache(tmp_path):
     pickle.dumps(LoadReIDImage(cache_dir=str(tmp_path / 'cache')))
 
 
+def test_another_user_may_read_the_cache(tmp_path):
+    path = write_image(tmp_path / 'a.jpg')
+    before = os.umask(0o022)
+    try:
+        load(path, tmp_path / 'cache')
+    finally:
+        os.umask(before)
+    file, = stored(tmp_path / 'cache')
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
 def test_folder_that_cannot_be_written(tmp_path):
     path = write_image(tmp_path / 'a.jpg')
     (tmp_path / 'cache').write_text('a file where the folder should be')
