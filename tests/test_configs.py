@@ -174,6 +174,116 @@ def test_pipelines(cfg, modality, tmp_path, monkeypatch):
         assert results['data_samples'].label == 3
 
 
+class Parts(torch.nn.Module):
+    """One parameter for each learning rate of a recipe."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone, self.head = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+        self.head.counterfactual = torch.nn.Linear(1, 1)
+
+
+def rates_over_epochs(cfg):
+    """Give the learning rates of backbone, head and counterfactual parameters in each epoch."""
+    model = Parts()
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
+    schedulers = [PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=optimizer))
+                  for scheduler in cfg.param_scheduler]
+    weights = [model.backbone.weight, model.head.weight, model.head.counterfactual.weight]
+    groups = [next(group for group in optimizer.param_groups if group['params'][0] is weight)
+              for weight in weights]
+    rates = []
+    for _ in range(cfg.train_cfg.max_epochs):
+        rates.append([group['lr'] for group in groups])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return np.array(rates)
+
+
+@pytest.mark.parametrize('dataset', ['sysu', 'regdb', 'llcm'])
+@pytest.mark.parametrize(('method', 'epochs', 'milestones', 'slow_counterfactual'), [
+    ('agw', 81, (20, 50), False), ('caj', 100, (20, 50), False), ('cift', 120, (60, 100), True)])
+def test_schedule_of_the_recipe(method, epochs, milestones, slow_counterfactual, dataset):
+    cfg = Config.fromfile(ROOT / f'configs/{method}/{method}_r50_{epochs}e_{dataset}.py')
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.momentum, optimizer.weight_decay, optimizer.nesterov) == (
+        'SGD', 0.9, 5e-4, True)
+    rates = rates_over_epochs(cfg)
+    epoch = np.arange(epochs)
+    expected = 0.1 * np.minimum((epoch + 1) / 10, 1)
+    for milestone in milestones:
+        expected = expected * np.where(epoch >= milestone, 0.1, 1)
+    np.testing.assert_allclose(rates[:, 0], 0.1 * expected)
+    np.testing.assert_allclose(rates[:, 1], expected)
+    if slow_counterfactual:
+        np.testing.assert_allclose(rates[:, 2], 0.1 * expected)
+
+
+@pytest.mark.parametrize('dataset', ['sysu', 'regdb', 'llcm'])
+@pytest.mark.parametrize('method', ['agw_r50_81e', 'caj_r50_100e', 'cift_r50_120e'])
+def test_batches_and_images_of_the_recipe(method, dataset):
+    name = method.split('_')[0]
+    cfg = Config.fromfile(ROOT / f'configs/{name}/{method}_{dataset}.py')
+    sampler = DATA_SAMPLERS.build(
+        cfg.train_dataloader.sampler,
+        default_args=dict(dataset=Annotations(cfg.num_ids), seed=0))
+    assert (sampler.num_ids, sampler.num_visible, sampler.num_infrared) == (8, 4, 4)
+    kind = 'CrossModalityChunkSampler' if name == 'cift' else 'CrossModalityPKSampler'
+    assert type(sampler).__name__ == kind
+    if dataset == 'sysu':
+        assert cfg.train_dataloader.dataset.split == 'trainval'
+
+    transforms = [TRANSFORMS.build(t) for t in cfg.train_dataloader.dataset.pipeline]
+    text = ' '.join(map(repr, transforms)).replace('\n', ' ')
+    assert "LoadReIDImage(size=(288, 144), interpolation='lanczos'" in text
+    paths = 3 if name == 'caj' else 1  # two views of visible images and one of infrared ones
+    assert text.count('PadRandomCrop(padding=10, fill=0)') == paths
+    assert text.count('RandomFlip(prob=0.5') == paths
+    assert text.count('Normalize(') == (paths if name == 'caj' else 0)
+    assert text.count('ChannelExchange(gray=False)') == (name == 'caj')
+    assert text.count('ChannelAdapGray(prob=0.5)') == (name == 'caj')
+    erasing = re.findall(
+        r'RandomErasing\(prob=0.5, area_range=\(0.02, 0.4\), aspect_range=\(0.3, 3.33+5?\), '
+        r'fill=\[(.+?), (.+?), (.+?)\]\)', text)
+    assert len(erasing) == (0 if name == 'agw' else paths)
+    # CAJ erases after normalising, with the published values as they stand; CIFT before, on
+    # the scale of uint8.
+    scale = 255 if name == 'cift' else 1
+    for fill in erasing:
+        assert np.array(fill, float) / scale == pytest.approx(
+            [0.4914, 0.4822, 0.4465], abs=5e-4)
+    order = [text.find(word) for word in ('PadRandomCrop', 'RandomFlip', 'Normalize',
+                                          'RandomErasing', 'ChannelExchange', 'PackReIDInputs')]
+    assert [i for i in order if i >= 0] == sorted(i for i in order if i >= 0)
+
+
+def test_networks_of_the_recipes():
+    agw, caj, cift = (
+        Config.fromfile(ROOT / f'configs/{path}_sysu.py').model
+        for path in ('agw/agw_r50_81e', 'caj/caj_r50_100e', 'cift/cift_r50_120e'))
+    for model in (agw, caj):
+        assert model.backbone.modality_specific == 'stem'
+        assert model.backbone.non_local == dict(blocks=(0, 2, 3, 0), inter_channels=1)
+        assert model.neck == dict(type='GeneralizedMeanPooling', p=3.0)
+    assert not agw.head.metric_loss.get('squared', False)
+    assert caj.head.metric_loss.squared
+    assert [model.test_cfg.flip for model in (agw, caj, cift)] == [False, True, False]
+    assert cift.backbone.modality_specific == ()
+    assert 'non_local' not in cift.backbone
+    assert cift.neck.type == 'mmpretrain.GlobalAveragePooling'
+    head = MODELS.build(cift.head)
+    assert head.graph == dict(tau_het=0.2, tau_hom=0.4, num_neighbors=4)
+    assert (head.hcc_euclidean.margin, head.hcc_kl.margin) == (0.6, 6.0)
+    assert head.counterfactual.num_draws == 10
+    assert head.counterfactual.c.shape == (64, 1)
+    assert head.metric_loss is None
+    for model in (agw, caj, cift):
+        assert model.backbone.trunk == dict(
+            type='mmpretrain.ResNet', depth=50, strides=(1, 2, 2, 1))
+        assert model.backbone.init_cfg.checkpoint == 'torchvision://resnet50'
+
+
 def test_one_line_changes_the_size_of_all_images(tmp_path):
     shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
     common = tmp_path / 'configs/_base_/pipelines/test.py'

@@ -160,6 +160,11 @@ def add_counterfactual(case, modality):
 
 
 def add_losses(case, modality):
+    x = leaf(case['hcc_kl_mid_x'])
+    loss = cross_entropy(x, case['hcc_label'])
+    loss.backward()
+    for name, value in (('x', x), ('loss', loss), ('grad', x.grad)):
+        store(case, f'ce_{name}', value)
     for kind, names in (('euc', ('near', 'far')), ('kl', ('flat', 'mid', 'sharp'))):
         for name in names:
             prefix = f'hcc_{kind}_{name}'

@@ -2,9 +2,14 @@
 
 import pytest
 import torch
-from reference.cift import DIRECTIONS
+from reference.cift import DIRECTIONS, queries_of
 
-from mmvireid.models import BNNeckHead, CIFTHead, HeteroCenterClusterLoss
+from mmvireid.models import (
+    BNNeckHead,
+    CIFTHead,
+    HeteroCenterClusterLoss,
+    transfer_affinity,
+)
 from mmvireid.models.heads.cift_head import LOSS_WEIGHTS
 
 BRANCHES = ('b', *DIRECTIONS)
@@ -89,10 +94,30 @@ def test_logits(cift_cases, case):
                     direction, features[direction], modality,
                     torch.from_numpy(arrays[f'train_noise_{direction}']))
                 logits[f'y_{direction}'] = result.factual
+                affinity = transfer_affinity(
+                    features[direction], queries_of(direction, modality), **head.graph)
+                torch.testing.assert_close(
+                    affinity, torch.from_numpy(arrays[f'train_a_{direction}']), atol=2e-6, rtol=0)
                 logits[f'ytie_{direction}'] = result.indirect_effect
         for name, value in logits.items():
             torch.testing.assert_close(
                 value, torch.from_numpy(arrays[f'train_{case}_{name}']), atol=5e-5, rtol=0)
+
+
+def test_cross_entropy_of_the_base_branch(cift_cases):
+    """Plain, without smoothing."""
+    for arrays in cift_cases.values():
+        logits = torch.from_numpy(arrays['ce_x']).requires_grad_()
+        ids = torch.from_numpy(arrays['hcc_label'])
+        head = CIFTHead(logits.shape[1], 8, directions=(), loss_weights={
+            'hcc_euc': 0, 'hcc_kl_b': 0})
+        modality = (torch.arange(len(ids)) >= len(ids) // 2).long()
+        loss = head.loss_by_feat(torch.zeros(len(ids), 8), logits, {}, ids, modality)['loss_ce_b']
+        loss.backward()
+        assert loss.item() == pytest.approx(float(arrays['ce_loss']), abs=1e-5)
+        expected = torch.from_numpy(arrays['ce_grad'])
+        torch.testing.assert_close(
+            logits.grad, expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
 
 
 def test_without_counterfactual():

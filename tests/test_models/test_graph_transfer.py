@@ -52,6 +52,9 @@ def test_reference_inference_of_visible_queries(cift_cases):
     for arrays in cift_cases.values():
         query = unit(torch.from_numpy(arrays['inf_gallery']))
         gallery = unit(torch.from_numpy(arrays['inf_query']))
+        affinity = transfer_affinity(torch.cat([query, gallery]), torch.arange(50) < 30)
+        torch.testing.assert_close(
+            affinity, torch.from_numpy(arrays['inf_r2i_a']), atol=2e-6, rtol=0)
         query_out, gallery_out = transfer_features(query, gallery)
         torch.testing.assert_close(
             torch.cat([query_out, gallery_out]), torch.from_numpy(arrays['inf_r2i_out']),
