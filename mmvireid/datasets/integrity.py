@@ -219,13 +219,17 @@ def _check_regdb_trial(root: str, trial: int, layout_only: bool) -> List[Finding
     findings: List[Finding] = []
     labels: Dict[str, List[Set[int]]] = defaultdict(list)
     persons: Dict[str, Set[str]] = defaultdict(set)
+    person_of: Dict[Tuple[str, int], Set[str]] = defaultdict(set)
     for split, where in _regdb_lists(trial):
         pairs, problem = _read_list(root, where)
         findings += problem
         if problem:
             continue
         labels[split].append({label for _, label in pairs})
-        persons[split] |= {os.path.basename(os.path.dirname(path)) for path, _ in pairs}
+        for path, label in pairs:
+            person = os.path.basename(os.path.dirname(path))
+            persons[split].add(person)
+            person_of[split, label].add(person)
         if not layout_only:
             findings += _compare_count(
                 len(pairs), _REGDB_LIST_IDENTITIES * _REGDB_IMAGES, where, 'lines')
@@ -236,6 +240,14 @@ def _check_regdb_trial(root: str, trial: int, layout_only: bool) -> List[Finding
             findings.append(Finding(
                 'wrong', os.path.join('idx', f'{split}_*_{trial}.txt'),
                 f'{len(sets[0] ^ sets[1])} identities are in one of the two lists only'))
+    for split in ('train', 'test'):
+        mixed = sorted(label for (own, label), names in person_of.items()
+                       if own == split and len(names) > 1)
+        if mixed:
+            names = ', '.join(sorted(person_of[split, mixed[0]])[:10])
+            findings.append(Finding(
+                'wrong', os.path.join('idx', f'{split}_*_{trial}.txt'),
+                f'{len(mixed)} labels stand for several persons, first {mixed[0]} for {names}'))
     both = persons['train'] & persons['test']
     if both:
         findings.append(Finding(

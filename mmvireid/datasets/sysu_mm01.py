@@ -63,7 +63,7 @@ class SYSUMM01(CrossModalityDataset):
 
     Raises:
         DatasetError: if a folder or an id file is missing, or an identity of the
-            split has no images.
+            split has no images or belongs to another split too.
 
     Examples:
         >>> from mmvireid.datasets import SYSUMM01
@@ -82,6 +82,7 @@ class SYSUMM01(CrossModalityDataset):
         """Find the images of all six cameras for the identities of the split."""
         files = [os.path.join(self.data_root, 'exp', f) for f in _SPLIT_FILES[self.split]]
         identities = sorted({i for f in files for i in read_identities(f)})
+        self._check_apart(identities, files)
         cameras = protocols.SYSU_VISIBLE_CAMERAS + protocols.SYSU_INFRARED_CAMERAS
         records = scan_cameras(self.data_root, cameras, identities)
         absent = sorted(set(identities) - {r.identity for r in records})
@@ -91,6 +92,19 @@ class SYSUMM01(CrossModalityDataset):
                 f'"{self.data_root}" ({len(absent)} such identities): complete the folders, '
                 'tools/misc/check_dataset.py names what is missing')
         return records
+
+    def _check_apart(self, identities: Sequence[int], files: Sequence[str]) -> None:
+        """Stop if people of this split are in another one, as far as it is there."""
+        for name in (*_SPLIT_FILES['trainval'], *_SPLIT_FILES['test']):
+            other = os.path.join(self.data_root, 'exp', name)
+            if other in files or not os.path.isfile(other):
+                continue
+            shared = sorted(set(identities) & set(read_identities(other)))
+            if shared:
+                raise DatasetError(
+                    f'identity {shared[0]} is in the split "{self.split}" and in "{other}" '
+                    f'({len(shared)} such identities): people that a network is tested with must '
+                    'not have trained it, copy the files of exp again from the original dataset')
 
 
 def scan_cameras(root: str, cameras: Sequence[int],

@@ -67,6 +67,20 @@ def test_binary_id_file(tmp_path):
     assert_one_sentence(error)
 
 
+@pytest.mark.parametrize(('split', 'name'), [('trainval', 'test'), ('test', 'train'),
+                                             ('test', 'val'), ('train', 'val')])
+def test_people_of_two_splits(tmp_path, split, name):
+    """An id file in the place of another one would test with training people, silently."""
+    root = sysu_layout(tmp_path / 'sysu')
+    own = (root / 'exp' / f'{split.replace("trainval", "val")}_id.txt').read_text()
+    (root / 'exp' / f'{name}_id.txt').write_text(own)
+    with pytest.raises(DatasetError, match=f'and in ".*{name}_id.txt".* copy the files') as error:
+        SYSUMM01(root, split=split)
+    assert_one_sentence(error)
+    (root / 'exp' / f'{name}_id.txt').unlink()
+    SYSUMM01(root, split=split)  # other splits may be absent
+
+
 def test_missing_camera_folder(tmp_path):
     root = sysu_layout(tmp_path / 'sysu')
     shutil.rmtree(root / 'cam6')

@@ -111,12 +111,23 @@ def test_regdb_official_counts(tmp_path):
         ('missing', 'idx/test_thermal_5.txt'), ('wrong', 'idx/test_*_5.txt')]
 
 
+def test_regdb_lists_of_different_trials(tmp_path):
+    """Labels agree, but not whose they are: training would pair strangers."""
+    root = regdb_layout(tmp_path / 'regdb')
+    other = (root / 'idx' / 'train_thermal_2.txt').read_text()
+    (root / 'idx' / 'train_thermal_1.txt').write_text(other)
+    found = [str(f) for f in check_dataset(root, 'regdb', layout_only=True)]
+    assert found[0] == ('wrong   idx/train_*_1.txt: 2 labels stand for several persons, first 0 '
+                        'for 1, 2')
+
+
 def test_regdb_layout_of_a_stand_in(tmp_path):
     root = regdb_layout(tmp_path / 'regdb')
     assert check_dataset(root, 'regdb', layout_only=True) == []
     index = root / 'idx' / 'test_visible_1.txt'
     index.write_text(index.read_text() + 'Visible/1/male_v_00001.bmp 0\n')
-    assert findings(root, 'regdb', layout_only=True) == [('wrong', 'idx/*_1.txt')]
+    assert findings(root, 'regdb', layout_only=True) == [
+        ('wrong', 'idx/test_*_1.txt'), ('wrong', 'idx/*_1.txt')]  # label 0 was another person's
     (root / 'Visible' / '1' / 'male_v_00001.bmp').unlink()
     assert ('wrong', 'idx/train_visible_1.txt') in findings(root, 'regdb', layout_only=True)
     assert findings(tmp_path, 'regdb', layout_only=True)[:2] == [

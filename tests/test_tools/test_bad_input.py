@@ -284,6 +284,12 @@ def test_missing_engine_is_one_sentence(run_tool):
     assert 'Traceback' not in process.stderr
 
 
+def test_a_demo_of_a_config_without_pictures(tool, broken, tmp_path):
+    config, _ = broken('demo_data = None\n')
+    line = sentence(tool('misc/demo.py', '--config', config, '--work-dir', tmp_path / 'run'))
+    assert 'does not say what pictures to draw' in line
+
+
 def test_ctrl_c_in_the_demo(start_tool, tiny_config, tmp_path):
     config = tmp_path / 'demo.py'
     config.write_text(f"_base_ = ['{tiny_config}']\n"

@@ -1,11 +1,13 @@
 """Several trials and one table."""
 
 import json
+import os
 import runpy
 import subprocess
 import sys
 
 import pytest
+import torch
 
 pytestmark = pytest.mark.slow
 
@@ -62,9 +64,33 @@ def test_scripts_are_valid_shell(repo_root, script):
     subprocess.run(['bash', '-n', repo_root / 'tools' / f'{script}.sh'], check=True)
 
 
+@pytest.mark.parametrize('name', ['train', 'test'])
+def test_slurm_gets_the_command_line_word_for_word(repo_root, tmp_path, name):
+    """A stand-in for srun prints what it is asked to run."""
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+    srun.chmod(0o755)
+    done = subprocess.run(
+        ['bash', repo_root / 'tools' / f'slurm_{name}.sh', 'gpu', 'my job', 'my config.py',
+         'place', '--cfg-options', 'data_root=a b', 'x=[1,2]'],
+        env={**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}', 'GPUS': '12',
+             'SRUN_ARGS': '--exclusive -x node1'}, capture_output=True, text=True, check=True)
+    words = done.stdout.splitlines()
+    for option in ('--job-name=my job', '--ntasks=12', '--gres=gpu:8', '--ntasks-per-node=8',
+                   '--exclusive'):
+        assert option in words
+    program = words[words.index('python'):]
+    assert program[2] == str(repo_root / 'tools' / f'{name}.py')
+    assert program[3:] == [
+        'my config.py', *(['--work-dir'] if name == 'train' else []), 'place', '--launcher',
+        'slurm', '--cfg-options', 'data_root=a b', 'x=[1,2]']
+
+
 def test_learning_rate_follows_the_images_of_a_step(run_tool, tiny_config, tmp_path):
-    """16 images a step instead of 64: a quarter of the learning rate."""
+    """16 images a step instead of 64: a quarter of the learning rate, for every parameter."""
     process = run_tool('tools/train.py', tiny_config, '--work-dir', tmp_path, '--auto-scale-lr',
                        '--no-validate', '--cfg-options', 'train_cfg.max_epochs=1',
                        'train_dataloader.sampler.num_steps=1')
     assert 'Scaling the original LR by 0.25' in process.stdout + process.stderr
+    groups = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)['optimizer']['param_groups']
+    assert {round(group['initial_lr'], 8) for group in groups} == {0.0025, 0.025}

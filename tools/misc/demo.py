@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from mmvireid.apis import (
+    ConfigError,
     add_common_arguments,
     claim_folder,
     evaluate_once,
@@ -64,6 +65,10 @@ def run_steps(args: argparse.Namespace) -> None:
     parser = argparse.ArgumentParser()
     add_common_arguments(parser)
     cfg = load_config(args.config, parser.parse_args(options).cfg_options)
+    if not cfg.get('demo_data'):
+        raise ConfigError(
+            f'{args.config} does not say what pictures to draw in demo_data, as {CONFIG} does: '
+            'train it with tools/train.py, or write a config that inherits from that one.')
     work_dir = Path(args.work_dir)
     claim_folder(work_dir, cfg)
     data, root = cfg.demo_data, cfg.test_dataloader.dataset.data_root

@@ -82,7 +82,8 @@ class CounterfactualIntervention(nn.Module):
         if self.noise == 'slot' and len(features) != len(self.c):
             raise ValueError(
                 f"noise='slot' was built for batches of {len(self.c)} rows, got {len(features)}: "
-                "set batch_size to the rows of all processes together, or use noise='shared'")
+                "set batch_size (model.head.batch_size) to the rows of all processes together, or "
+                "use noise='shared'")
         with without_autocast(features):
             features = at_least_float32(features)
             if draws is None:
