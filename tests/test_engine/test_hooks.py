@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -30,7 +30,7 @@ def runner(**entries):
     loader = SimpleNamespace(persistent_workers=False)
     return SimpleNamespace(**{
         'seed': 3, 'epoch': 0, 'iter': 0, 'train_dataloader': loader, '_test_loop': None,
-        '_load_from': None, **entries})
+        '_load_from': None, 'val_loop': None, 'train_loop': None, **entries})
 
 
 def seeded(hook=None, **entries):
@@ -253,6 +253,31 @@ def test_a_resumed_run_knows_what_came_before_it(tmp_path, resumed_epoch, best):
     record = json.loads((tmp_path / 'last_and_best.json').read_text())
     assert [entry['epoch'] for entry in record['history']] == [*range(1, resumed_epoch + 2)]
     assert record['best']['epoch'] == best
+
+
+class Epochs(EpochBasedTrainLoop):
+    """A training of ten epochs, validated after every fourth from the third on."""
+
+    def __init__(self):
+        self.val_begin, self.val_interval, self._max_epochs = 3, 4, 10
+
+
+@pytest.mark.parametrize(('epoch', 'recorded', 'owed'), [
+    (4, False, True), (4, True, False), (5, False, False), (10, False, True), (10, True, False),
+    (0, False, False), (2, False, False)])
+def test_a_validation_that_was_interrupted_is_made_up_for(tmp_path, epoch, recorded, owed):
+    """MMEngine saves a checkpoint, then validates; a run may be stopped in between."""
+    runs = []
+    if recorded:
+        validated(LastAndBestHook(), tmp_path, epoch, 3.0)
+    resumed = runner(
+        _resume=True, epoch=epoch, work_dir=tmp_path, train_loop=Epochs(),
+        logger=logging.getLogger(), val_loop=SimpleNamespace(run=lambda: runs.append(epoch)))
+    LastAndBestHook().before_train(resumed)
+    assert runs == [epoch] * owed
+    resumed._resume = False
+    LastAndBestHook().before_train(resumed)
+    assert len(runs) == owed
 
 
 def test_an_unknown_metric_names_the_known_ones(tmp_path):

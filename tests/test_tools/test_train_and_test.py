@@ -52,8 +52,11 @@ def test_training_reports_and_saves(trained):
 def test_resumed_equals_unbroken(trained, run_tool, tiny_config, tmp_path):
     run_tool('tools/train.py', tiny_config, '--work-dir', tmp_path, '--cfg-options',
              'train_cfg.max_epochs=1')
+    # As if it had been stopped after saving, before the validation was over.
+    (tmp_path / 'last_and_best.json').unlink()
     process = run_tool('tools/train.py', tiny_config, '--work-dir', tmp_path, '--resume')
     assert 'resumed epoch: 1' in process.stdout + process.stderr
+    assert 'The validation of epoch 1 is made up for.' in process.stdout + process.stderr
     unbroken, resumed = state(trained[0] / 'epoch_2.pth'), state(tmp_path / 'epoch_2.pth')
     assert_equal(unbroken['state_dict'], resumed['state_dict'])
     momenta = [

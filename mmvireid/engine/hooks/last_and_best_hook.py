@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Optional
 
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmvireid.compat import write_atomically
 from mmvireid.registry import HOOKS
@@ -24,8 +24,9 @@ class LastAndBestHook(Hook):
 
     Writes every evaluation, the last and the best to ``last_and_best.json`` in the
     work directory. A resumed run reads it back up to its epoch, there or beside the
-    checkpoint: MMEngine saves a
-    checkpoint before it validates, so the checkpoint does not know its own result.
+    checkpoint: MMEngine saves a checkpoint before it validates, so the checkpoint does
+    not know its own result. Where the run was stopped between the two, the validation is
+    made up for.
 
     Args:
         metric: name of the metric to follow, as the evaluator reports it, or its end
@@ -45,6 +46,21 @@ class LastAndBestHook(Hook):
         if runner._resume and path is not None:
             entries = json.loads(path.read_text())['history']
             self.history = [entry for entry in entries if entry['epoch'] <= runner.epoch]
+        # One answer for all: ranks on other machines may not see the file.
+        owed = [runner._resume and self._lacks_validation(runner)]
+        broadcast_object_list(owed)
+        if owed[0]:
+            runner.logger.info(f'The validation of epoch {runner.epoch} is made up for.')
+            runner.val_loop.run()
+
+    def _lacks_validation(self, runner: Runner) -> bool:
+        """Tell whether an unbroken run would have validated the epoch to go on from."""
+        loop, epoch = runner.train_loop, runner.epoch
+        if runner.val_loop is None or not isinstance(loop, EpochBasedTrainLoop):
+            return False
+        due = epoch >= max(1, loop.val_begin) and (
+            epoch % loop.val_interval == 0 or epoch == loop.max_epochs)
+        return due and epoch not in [entry['epoch'] for entry in self.history]
 
     def after_val_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
         """Log and write the record after a validation.
