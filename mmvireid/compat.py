@@ -23,7 +23,7 @@ from typing import Iterable, Union
 import torch
 import torch.distributed as torch_dist
 
-from .errors import EnvironmentMismatchError
+from .errors import EnvironmentMismatchError, WorkDirError
 
 #: distribution of the maintained family -> (its upstream twin, import name)
 ENGINE_FAMILY = {
@@ -168,7 +168,17 @@ def use_atomic_writes() -> None:
         """MMEngine's local storage, with whole-file writes."""
 
         def put(self, obj: bytes, filepath: Union[str, os.PathLike]) -> None:
-            """Write bytes to a file, all or nothing."""
-            write_atomically(obj, filepath)
+            """Write bytes to a file, all or nothing.
+
+            Raises:
+                WorkDirError: if that fails, for example because the disk is full.
+            """
+            try:
+                write_atomically(obj, filepath)
+            except OSError as error:
+                raise WorkDirError(
+                    f'"{filepath}" cannot be written ({error.strerror}): free space or correct '
+                    'the access rights, then continue with --resume; what was saved before is '
+                    'intact.') from error
 
     register_backend('local', AtomicLocalBackend, force=True, prefixes='')

@@ -1,5 +1,6 @@
 """Engine families, launches without a GPU, whole-file writes."""
 
+import errno
 import os
 
 import pytest
@@ -11,7 +12,7 @@ from mmvireid.compat import (
     use_atomic_writes,
     write_atomically,
 )
-from mmvireid.errors import EnvironmentMismatchError
+from mmvireid.errors import EnvironmentMismatchError, WorkDirError
 
 KEPT = list(ENGINE_FAMILY)
 
@@ -86,3 +87,18 @@ def test_mmengine_writes_through_the_atomic_backend(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         backend.put(b'half', tmp_path / 'x')
     assert (tmp_path / 'x').read_bytes() == b'good'
+
+
+def test_a_full_disk_is_one_sentence_and_the_old_checkpoint_stays(tmp_path, monkeypatch):
+    from mmengine.runner import save_checkpoint
+    save_checkpoint({'epoch': 1}, str(tmp_path / 'epoch_1.pth'))
+    before = (tmp_path / 'epoch_1.pth').read_bytes()
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(WorkDirError, match='No space left on device.* continue with --resume'):
+        save_checkpoint({'epoch': 2}, str(tmp_path / 'epoch_2.pth'))
+    assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']
+    assert (tmp_path / 'epoch_1.pth').read_bytes() == before
