@@ -368,7 +368,7 @@ def remove_unfinished(work_dir: Union[str, os.PathLike]) -> None:
         work_dir: folder of the run.
     """
     for path in Path(work_dir).glob('.*.pth.*'):
-        path.unlink()
+        path.unlink(missing_ok=True)  # another process of the same run may be faster
 
 
 def final_checkpoint(cfg: Config) -> str:

@@ -7,6 +7,7 @@ runs it.
 import runpy
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -259,12 +260,15 @@ def test_a_copied_run_resumes_from_its_own_folder(tmp_path):
     assert find_checkpoint(tmp_path) is None
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path):
+def test_what_a_killed_run_left_is_removed(tmp_path, monkeypatch):
     from mmvireid.apis import remove_unfinished
     for name in ('epoch_1.pth', '.epoch_2.pth.x1y2'):
         (tmp_path / name).write_text('')
     remove_unfinished(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']
+    # Several processes look at the same time, and one of them deletes.
+    monkeypatch.setattr(Path, 'glob', lambda folder, pattern: [folder / '.epoch_2.pth.x1y2'])
+    remove_unfinished(tmp_path)
 
 
 PROGRAM = """
