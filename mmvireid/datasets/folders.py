@@ -39,7 +39,7 @@ def read_text(path: PathLike) -> str:
         The file's text.
 
     Raises:
-        DatasetError: if the file is missing or is not text.
+        DatasetError: if the file is missing, may not be read or is not text.
     """
     try:
         return Path(path).read_text(encoding='utf-8-sig')
@@ -47,6 +47,8 @@ def read_text(path: PathLike) -> str:
         raise DatasetError(
             f'the index file "{path}" is missing: copy it from the original dataset, or check '
             'that data_root is the folder that holds it') from None
+    except PermissionError:
+        raise _unreadable('index file', path) from None
     except UnicodeDecodeError:
         raise DatasetError(
             f'the index file "{path}" is not a text file: copy it again from the original '
@@ -61,14 +63,24 @@ def list_images(folder: PathLike) -> Tuple[List[str], List[str]]:
 
     Returns:
         Names of the images and names of everything else, both sorted.
+
+    Raises:
+        DatasetError: if the folder may not be read.
     """
     images, others = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            suffix = os.path.splitext(entry.name)[1].lower()
-            is_image = suffix in IMAGE_SUFFIXES and entry.is_file()
-            (images if is_image else others).append(entry.name)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                suffix = os.path.splitext(entry.name)[1].lower()
+                is_image = suffix in IMAGE_SUFFIXES and entry.is_file()
+                (images if is_image else others).append(entry.name)
+    except PermissionError:
+        raise _unreadable('folder', folder) from None
     return sorted(images), sorted(others)
+
+
+def _unreadable(kind: str, path: PathLike) -> DatasetError:
+    return DatasetError(f'the {kind} "{path}" may not be read: correct its access rights')
 
 
 def read_identities(path: PathLike) -> List[int]:

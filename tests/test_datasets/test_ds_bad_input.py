@@ -81,6 +81,22 @@ def test_people_of_two_splits(tmp_path, split, name):
     SYSUMM01(root, split=split)  # other splits may be absent
 
 
+def test_what_may_not_be_read(tmp_path, monkeypatch):
+    """Refused by the system call, since the tests may run as root, whom nothing stops."""
+    root = sysu_layout(tmp_path / 'sysu')
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, 'Permission denied')
+
+    for target, words in (('os.scandir', 'the folder ".*0009"'),
+                          ('pathlib.Path.read_text', 'the index file ".*test_id.txt"')):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, refuse)
+            with pytest.raises(DatasetError, match=f'{words} may not be read') as error:
+                SYSUMM01(root, split='test')
+        assert_one_sentence(error)
+
+
 def test_missing_camera_folder(tmp_path):
     root = sysu_layout(tmp_path / 'sysu')
     shutil.rmtree(root / 'cam6')
