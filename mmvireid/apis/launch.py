@@ -24,6 +24,7 @@ import mmvireid.registry
 from mmvireid.compat import prepare_cpu_launch, write_atomically
 from mmvireid.errors import CheckpointError, MMVIReIDError, WorkDirError
 from mmvireid.interrupts import remembered_interrupts
+from mmvireid.models import CIFTHead, GraphTransfer
 from mmvireid.processes import leave_process_group
 
 #: Set to any value to see the whole stack of an error.
@@ -217,6 +218,7 @@ def load_config(path: Union[str, os.PathLike],
         raise ConfigError(f'{path} cannot be used: {error}') from error
     _check_options(cfg, options or {})
     _check_batch(cfg)
+    _compare_graphs(cfg)
     # MMEngine lets only its own default hooks be switched off by None.
     cfg.default_hooks = {
         name: hook for name, hook in cfg.get('default_hooks', {}).items()
@@ -277,6 +279,36 @@ def _check_batch(cfg: Config) -> None:
         raise ConfigError(
             f'the sampler draws {how} = {drawn} images a step, but '
             f'train_dataloader.batch_size is {loader.batch_size}: make them equal.')
+
+
+def _compare_graphs(cfg: Config) -> None:
+    """Warn where rankings build another graph than CIFT's head was trained with.
+
+    The two have their settings apart, so that one may be tried without the other; who
+    changes the head on the command line may not think of the rankings.
+    """
+    head = (cfg.get('model') or {}).get('head') or {}
+    if str(head.get('type')).rpartition('.')[2] != 'CIFTHead':
+        return
+    for name in ('val_evaluator', 'test_evaluator'):
+        for evaluator in as_list(cfg.get(name) or []):
+            for ranking, entry in (evaluator.get('rankings') or {}).items():
+                for number, post in enumerate(entry.get('post', ())):
+                    _compare_graph(head, post, f'{name}.rankings.{ranking}.post.{number}')
+
+
+def _compare_graph(head: dict, post: dict, key: str) -> None:
+    """Warn if one post-processor is a graph with other settings."""
+    if str(post.get('type')).rpartition('.')[2] != 'GraphTransfer':
+        return
+    for setting in ('tau_het', 'tau_hom', 'num_neighbors'):
+        trained, ranked = (
+            part.get(setting, inspect.signature(kind).parameters[setting].default)
+            for part, kind in ((head, CIFTHead), (post, GraphTransfer)))
+        if trained != ranked and os.environ.get('RANK', '0') == '0':
+            print(
+                f'Warning: model.head.{setting} is {trained}, but {key} ranks with {ranked}: '
+                f'set {key}.{setting}={trained} too, unless you mean it.', file=sys.stderr)
 
 
 def check_work_dir(path: Union[str, os.PathLike]) -> None:

@@ -29,8 +29,8 @@ class GraphTransfer:
     The settings of the graph are not taken from the model, of which only descriptors
     come this far. The defaults are those of :class:`mmvireid.models.CIFTHead`; a model
     that was trained with others, as by ``model.head.tau_het``, needs them here too, in
-    ``rankings`` of the config: ``dict(type='GraphTransfer', tau_het=...)``. Nothing notices
-    where they differ.
+    ``rankings`` of the config: ``dict(type='GraphTransfer', tau_het=...)``. The command
+    lines warn where they differ.
 
     Args:
         tau_het: temperature of the queries' edges, as trained.
