@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 from ds_layouts import llcm_layout, regdb_layout, sysu_layout, write_image
 from PIL import Image
@@ -213,6 +214,19 @@ def test_truncated_image(tmp_path, suffix):
         LoadReIDImage()({'img_path': str(path)})
     assert str(path) in str(error.value)
     assert_one_sentence(error)
+
+
+@pytest.mark.parametrize('cached', [False, True])
+@pytest.mark.parametrize(('name', 'kind'), [
+    ('a.png', np.uint16), ('a.tif', np.uint16), ('a.tif', np.int32), ('a.tif', np.float32)])
+def test_raw_thermal_images_are_not_made_white(tmp_path, name, kind, cached):
+    """Pillow cuts values at 255 when it makes RGB of them, and says nothing."""
+    values = np.random.default_rng(0).integers(20000, 30000, (60, 30)).astype(kind)
+    Image.fromarray(values).save(tmp_path / name)
+    load = LoadReIDImage(cache_dir=str(tmp_path / 'cache') if cached else None)
+    with pytest.raises(DatasetError, match=f'{name}" has values of more than 8 bits: convert'):
+        load({'img_path': str(tmp_path / name)})
+    assert not (tmp_path / 'cache').exists()
 
 
 @pytest.mark.parametrize('cached', [False, True])

@@ -19,6 +19,10 @@ _FILTERS = {
 }
 
 
+class _TooDeep(Exception):
+    """Say that the values of an image do not fit into 8 bits."""
+
+
 @TRANSFORMS.register_module()
 class LoadReIDImage(BaseTransform):
     """Decode an image with Pillow as RGB and resize it.
@@ -37,7 +41,8 @@ class LoadReIDImage(BaseTransform):
         cache_dir: folder of an :class:`mmvireid.datasets.ImageCache`, or None.
 
     Raises:
-        DatasetError: if a file is missing, or is no image, or is cut short.
+        DatasetError: if a file is missing, or is no image, or is cut short, or has values
+            of more than 8 bits, as raw thermal footage has.
     """
 
     def __init__(self,
@@ -73,7 +78,8 @@ class LoadReIDImage(BaseTransform):
             uint8 RGB array of shape ``(height, width, 3)``, writable.
 
         Raises:
-            DatasetError: if the file is missing, or is no image, or is cut short.
+            DatasetError: if the file is missing, or is no image, or is cut short, or has
+                values of more than 8 bits.
         """
         path = os.fspath(path)
         try:
@@ -88,6 +94,10 @@ class LoadReIDImage(BaseTransform):
         except PermissionError:
             raise DatasetError(
                 f'the image "{path}" may not be read: correct its access rights') from None
+        except _TooDeep:
+            raise DatasetError(
+                f'the image "{path}" has values of more than 8 bits: convert all such images to '
+                '8 bits, with one and the same range of values for all') from None
         except UnidentifiedImageError:
             raise DatasetError(
                 f'"{path}" is not an image file: copy it again from the original dataset or '
@@ -100,6 +110,9 @@ class LoadReIDImage(BaseTransform):
 
     def _decode(self, content: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(content)) as img:
+            if img.mode[0] in 'IF':
+                # Pillow would cut them at 255: a 16-bit thermal image becomes white.
+                raise _TooDeep
             return self._resize(img.convert('RGB'))
 
     def _resize(self, rgb: Image.Image) -> np.ndarray:
