@@ -4,6 +4,8 @@ The command lines run in this process, as their ``main``; one of them also as a 
 runs it.
 """
 
+import errno
+import os
 import runpy
 import shutil
 import sys
@@ -12,7 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.optim import OptimWrapper
 from mmengine.visualization import Visualizer
+
+from mmvireid import compat
 
 pytestmark = pytest.mark.slow
 
@@ -129,6 +134,47 @@ def test_nan_loss_keeps_the_last_good_checkpoint(tool, broken, tmp_path):
     assert 'became NaN or infinite in epoch' in line
     for path in run.glob('*.pth'):
         torch.load(path, weights_only=False)
+
+
+def test_broken_weights_do_not_replace_the_last_good_ones(tool, broken, tmp_path, monkeypatch):
+    """The last step of an epoch breaks them: its loss was finite, and none comes after it."""
+    config, _ = broken()
+    update, steps = OptimWrapper.update_params, []
+
+    def break_the_sixth(wrapper, *arguments, **options):
+        update(wrapper, *arguments, **options)
+        steps.append(wrapper)
+        if len(steps) == 6:
+            wrapper.optimizer.param_groups[0]['params'][0].data[0] = float('nan')
+
+    monkeypatch.setattr(OptimWrapper, 'update_params', break_the_sixth)
+    run = tmp_path / 'run'
+    line = sentence(
+        tool('train.py', config, '--work-dir', run, '--no-validate', '--cfg-options',
+             'train_cfg.max_epochs=3', 'default_hooks.checkpoint.max_keep_ckpts=1'))
+    assert 'became NaN or infinite in epoch 2, which is not saved' in line
+    assert [path.name for path in run.glob('*.pth')] == ['epoch_1.pth']
+    weights = torch.load(run / 'epoch_1.pth', weights_only=False)['state_dict']
+    assert all(torch.isfinite(value).all() for value in weights.values())
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tool, broken, tmp_path, monkeypatch):
+    """Only one is to be kept, and it is deleted after the next one is complete, not before."""
+    config, _ = broken()
+    write = compat.write_atomically
+
+    def write_until_full(data, path):
+        if Path(path).name == 'epoch_2.pth':
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(data, path)
+
+    monkeypatch.setattr(compat, 'write_atomically', write_until_full)
+    run = tmp_path / 'run'
+    line = sentence(
+        tool('train.py', config, '--work-dir', run, '--no-validate', '--cfg-options',
+             'default_hooks.checkpoint.max_keep_ckpts=1'))
+    assert 'epoch_2.pth" cannot be written (No space left on device)' in line
+    assert [path.name for path in run.glob('*.pth')] == ['epoch_1.pth']
 
 
 def test_checkpoint_of_another_architecture(tool, broken, tmp_path):

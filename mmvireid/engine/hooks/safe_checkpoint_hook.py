@@ -3,10 +3,12 @@
 from collections import deque
 from typing import Optional
 
+import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from mmvireid.errors import TrainingDivergedError
 from mmvireid.registry import HOOKS
 
 
@@ -17,8 +19,15 @@ class SafeCheckpointHook(CheckpointHook):
     MMEngine's hook deletes the oldest file before it writes the newest: with
     ``max_keep_ckpts=1`` a run that is stopped in between has none left.
 
+    Weights that are no longer numbers are not saved: the loss of the step that broke them
+    was still finite, so :class:`CheckLossHook` would notice one step too late, when they
+    have taken the place of the last good ones.
+
     Args:
         **kwargs: those of :class:`mmengine.hooks.CheckpointHook`.
+
+    Raises:
+        TrainingDivergedError: if a weight or buffer is NaN or infinite.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -29,6 +38,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: Optional[dict]) -> None:
+        self._check_weights(runner, step)
         outdated = []
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             self.keep_ckpt_ids.append(step)
@@ -41,3 +51,14 @@ class SafeCheckpointHook(CheckpointHook):
             path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
             if is_main_process() and self.file_backend.isfile(path):
                 self.file_backend.remove(path)
+
+    def _check_weights(self, runner: Runner, step: int) -> None:
+        """Stop before broken weights take the place of good ones."""
+        unit = 'epoch' if self.by_epoch else 'iteration'
+        for name, value in runner.model.state_dict().items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise TrainingDivergedError(
+                    f'{name} became NaN or infinite in {unit} {step}, which is not saved: lower '
+                    'the learning rate (--cfg-options optim_wrapper.optimizer.lr=...), train '
+                    'without --amp, or add optim_wrapper.clip_grad.max_norm; checkpoints saved '
+                    'before are intact.')
