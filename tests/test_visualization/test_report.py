@@ -258,11 +258,11 @@ addEventListener('load', () => setTimeout(() => {
 </script>"""
 
 
-def in_browser(page, folder):
+def in_browser(page, folder, use=USE):
     """Use a page in headless Chromium; give back what it showed."""
     path = folder / 'page.html'
     path.write_text(page.replace('<head>', f'<head>{LISTEN}', 1).replace(
-        '</body>', f'{USE}</body>'))
+        '</body>', f'{use}</body>'))
     process = subprocess.run(
         [BROWSER, '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
          '--no-first-run',
@@ -327,6 +327,45 @@ def test_filters_change_what_is_shown(large, tmp_path):
     assert 'ranking=base' in seen['other ranking']['hash']
     assert seen['tip']['picture']
     assert re.search(r'identity \d+(visible|infrared), camera', seen['tip']['text'])
+
+
+NARROW = """<script>
+addEventListener('load', () => {
+  const frame = document.body.firstElementChild;
+  frame.srcdoc = PAGE;
+  frame.onload = () => setTimeout(() => {
+    const page = frame.contentDocument, bar = page.querySelector('.bar');
+    const size = svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    page.documentElement.style.scrollBehavior = 'auto';
+    page.querySelector('[data-go=map]').click();
+    document.body.dataset.result = encodeURIComponent(JSON.stringify({
+      problems, sideways: page.documentElement.scrollWidth,
+      heading: page.querySelector('#map h2').getBoundingClientRect().top - bar.offsetHeight,
+      drawn: [...page.querySelectorAll('#cmc svg, #epochs svg')].map(size)}));
+    frame.remove();
+  }, 500);
+});
+</script>"""
+
+
+def test_a_telephone_shows_it_all(small, tmp_path):
+    """At 420 pixels nothing scrolls sideways, and text in charts keeps its size."""
+    record = [dict(epoch=e, branch='intra', clusters=9, mixed=e, outliers=3, linked=5.0, ari=0.5,
+                   nmi=None, purity=0.5, seconds={}) for e in (1, 2)]
+    data, paths = collect_report(small, topk=4, clustering=record)
+    page = render_report(data, paths, title='a title of some length, as a config has', notes=[])
+    if BROWSER is None:
+        assert '<div class="scroll"><table class="matrix">' in page
+        return
+    inner = json.dumps(page).replace('<', '\\u003c')
+    found = in_browser(
+        '<!doctype html><head></head><body><iframe style="width:420px;height:900px;border:0">'
+        '</iframe></body>', tmp_path, NARROW.replace('PAGE', inner))
+    assert found['problems'] == []
+    assert found['sideways'] <= 420
+    assert 0 <= found['heading'] < 60
+    assert len(found['drawn']) == 7
+    assert min(found['drawn']) > 0.95
 
 
 @pytest.mark.slow

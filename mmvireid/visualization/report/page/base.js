@@ -13,7 +13,8 @@ const FILTERS = ['outcome', 'rank', 'qcam', 'gcam', 'id', 'other'];
 
 const $ = id => document.getElementById(id);
 const number = value => Number(value).toLocaleString('en-GB');
-const percent = value => `${value.toFixed(1)} %`;
+// Number and sign stay on one line.
+const percent = value => `${value.toFixed(1)}\u00a0%`;
 const sum = values => values.reduce((total, value) => total + value, 0);
 const plural = (count, word) => `${number(count)} ${count === 1 ? word : words[word] || word + 's'}`;
 const words = {query: 'queries'};
@@ -121,6 +122,11 @@ function start() {
     const selection = event.target.closest('[data-select]');
     if (selection) select(JSON.parse(selection.dataset.select));
   });
+  // Nothing that is jumped to hides under the bar, however many lines it takes.
+  const bar = document.querySelector('.bar');
+  new ResizeObserver(() => {
+    document.documentElement.style.scrollPaddingTop = `${bar.offsetHeight + 12}px`;
+  }).observe(bar);
   window.addEventListener('hashchange', () => { readAddress(); show(true); });
 }
 

@@ -11,7 +11,9 @@ function ticks(low, high, count) {
 
 // lines: [{name, colour, y: [...], band: [...], wide}] over the shared positions x.
 function lineChart(element, {x, lines, low, high, label, unit, height = 260}) {
-  const W = 560, H = height, left = 40, right = 10, top = 8, bottom = 34;
+  // Drawn at the size at which it is shown: scaled down, its text would be too small to read.
+  const W = Math.max(280, element.clientWidth || 560), H = Math.min(height, Math.round(W * 0.6));
+  const left = 40, right = 10, top = 8, bottom = 34;
   const values = lines.flatMap(line => line.y.filter(v => v !== null));
   low ??= Math.min(...values);
   high ??= Math.max(...values);
