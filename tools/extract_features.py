@@ -27,7 +27,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--modality', help='visible or infrared, where the input is not a list file')
     parser.add_argument(
-        '--out', required=True, metavar='FILE', help='.npz for all descriptors, .csv for one')
+        '--out', required=True, metavar='FILE', help='.npz or .json for all descriptors, .csv for '
+        'one')
     parser.add_argument('--descriptor', default='base', help='which one a .csv gets')
     return parser.parse_args()
 
@@ -36,7 +37,7 @@ def main() -> None:
     """Extract."""
     args = parse_args()
     with one_sentence_errors():
-        check_output(args.out, ('.npz', '.csv'))
+        check_output(args.out, ('.npz', '.json', '.csv'))
         inferencer = build_inferencer(args)
         wanted = [args.descriptor] if args.out.lower().endswith('.csv') else None
         images = inferencer.embed(

@@ -4,12 +4,14 @@ import argparse
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 import numpy as np
 from mmengine.config import DictAction
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mmvireid.compat import write_atomically
@@ -71,8 +73,8 @@ def write_descriptors(images: ImageSet, path: str, descriptor: str) -> None:
     Args:
         images: N images with descriptors.
         path: ``.npz`` gets an array for each descriptor and for ``path``, ``identity``,
-            ``camera`` and ``modality``; ``.csv`` gets a line for each image, with one
-            descriptor.
+            ``camera`` and ``modality``; ``.json`` gets an entry for each image, with all
+            descriptors, and ``.csv`` a line, with one of them.
         descriptor: the one that a ``.csv`` gets.
     """
     if path.lower().endswith('.npz'):
@@ -81,6 +83,14 @@ def write_descriptors(images: ImageSet, path: str, descriptor: str) -> None:
         np.savez(buffer, path=np.array(images.img_path), identity=images.identity,
                  camera=images.camera, modality=images.modality, **arrays)
         write_atomically(buffer.getvalue(), path)
+        return
+    if path.lower().endswith('.json'):
+        # Nine digits give a float32 back as it was.
+        values = {name: [[float(f'{value:.9g}') for value in row] for row in rows.tolist()]
+                  for name, rows in images.descriptors.items()}
+        document = [dict(_annotations(images, i), descriptors={n: v[i] for n, v in values.items()})
+                    for i in range(len(images))]
+        write_atomically(json.dumps(document).encode(), path)
         return
     rows = images.descriptors[descriptor].numpy()
     header = [*_ANNOTATIONS, *(f'{descriptor}_{i}' for i in range(rows.shape[1]))]
@@ -111,6 +121,9 @@ def write_results(results: Sequence[RetrievalResult], path: str, **about: Any) -
 def print_results(results: Sequence[RetrievalResult], max_queries: int = 10) -> None:
     """Print a table of what was found.
 
+    Folders that all queries, or all matches, share stand above them, so that paths fit into
+    a terminal.
+
     Args:
         results: one result a query.
         max_queries: queries to show; the others are counted.
@@ -118,20 +131,36 @@ def print_results(results: Sequence[RetrievalResult], max_queries: int = 10) -> 
     shown = [_as_dict(result) for result in results[:max_queries]]
     known = [name for name, unknown in (('identity', -1), ('camera', 0))
              if any(match[name] != unknown for entry in shown for match in entry['matches'])]
-    table = Table(title=f'{len(results)} queries')
-    for column in ('query', 'rank', 'match', 'distance', *known):
-        right = column not in ('query', 'match')
+    num = len(results)
+    table = Table(title=f'{num} {"query" if num == 1 else "queries"}')
+    queries, asked = _below([entry['query']['path'] for entry in shown])
+    folder, found = _below([match['path'] for entry in shown for match in entry['matches']])
+    for column in (f'query{queries}', 'rank', f'match{folder}', 'distance', *known):
+        right = not column.startswith(('query', 'match'))
         table.add_column(column, justify='right' if right else 'left', overflow='fold')
-    for entry in shown:
+    names = iter(found)
+    for query, entry in zip(asked, shown):
         for match in entry['matches']:
             table.add_row(
-                entry['query']['path'] if match['rank'] == 1 else '', str(match['rank']),
-                match['path'], f'{match["distance"]:.4f}', *(str(match[name]) for name in known))
+                escape(query) if match['rank'] == 1 else '', str(match['rank']),
+                escape(next(names)), f'{round(match["distance"], 4) + 0.0:.4f}',
+                *(str(match[name]) for name in known))
         table.add_section()
     console = Console(width=None if Console().is_terminal else 160)
     console.print(table)
     if len(results) > max_queries:
         console.print(f'... and {len(results) - max_queries} more queries: --out writes all.')
+
+
+def _below(paths: Sequence[str]) -> tuple[str, list[str]]:
+    """Take the folders that all paths share out of them, and give them as part of a title."""
+    folders = [os.path.dirname(path) for path in paths]
+    if '' in folders or len({os.path.isabs(folder) for folder in folders}) != 1:
+        return '', list(paths)
+    shared = os.path.commonpath(folders)
+    if shared in ('', os.sep):
+        return '', list(paths)
+    return f' in {escape(shared)}', [os.path.relpath(path, shared) for path in paths]
 
 
 _ANNOTATIONS = ('path', 'identity', 'camera', 'modality')

@@ -75,8 +75,9 @@ def draw_ranking_lists(results: Mapping[str, RetrievalResult],
             x += cell_w + gap
             for index in ranked_gallery(result, query, topk, protocol):
                 colour = _frame(result.query.identity[query], result.gallery.identity[index])
-                caption = f'{_caption(result.gallery, index)}  ' \
-                          f'{float(result.distance[query, index]):.2f}'
+                # Adding zero turns -0.0, a cosine of one after rounding, into 0.0.
+                distance = round(float(result.distance[query, index]), 2) + 0.0
+                caption = f'{_caption(result.gallery, index)}  {distance:.2f}'
                 _paste(canvas, draw, (x, y), result.gallery.img_path[index], size, colour, caption)
                 x += cell_w
             y += cell_h

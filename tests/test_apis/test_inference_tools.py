@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 
 from mmvireid.apis import VIReIDInferencer
+from mmvireid.apis.inference_tools import print_results
+from mmvireid.structures import ImageSet, RetrievalResult
 
 SEARCH = ('--gallery-modality', 'visible', '--query-modality', 'infrared')
 
@@ -63,6 +65,45 @@ def test_extract_features(tool, tiny_config, weights, footage, tmp_path, inferen
     assert {row['modality'] for row in rows} == {'infrared'}
     values = [[float(row[f'i2r_{i}']) for i in range(64)] for row in rows]
     np.testing.assert_allclose(values, wanted.descriptors['i2r'], atol=1e-6)
+
+    tool('extract_features.py', tiny_config, weights, footage / 'query.csv', '--out',
+         tmp_path / 'all.json', '--device', 'cpu')
+    entries = json.loads((tmp_path / 'all.json').read_text())
+    assert [entry['path'] for entry in entries] == wanted.img_path
+    assert [entry['identity'] for entry in entries] == wanted.identity.tolist()
+    for name, rows in wanted.descriptors.items():
+        found = [entry['descriptors'][name] for entry in entries]
+        np.testing.assert_allclose(found, rows, atol=1e-6)
+
+
+def test_the_table_fits_into_a_terminal(monkeypatch, capsys):
+    """Paths are not broken at 80 columns: what they share stands above them, once."""
+
+    def images(*paths):
+        num = len(paths)
+        return ImageSet({}, np.full(num, -1), np.zeros(num, int), np.zeros(num, int),
+                        np.arange(num), list(paths))
+
+    monkeypatch.setattr('rich.console.Console.is_terminal', True)
+    monkeypatch.setenv('TERM', 'dumb')  # without colours, 80 columns wide
+    day = [f'/home/somebody/footage/of/2026/day/cam{i}/0001/000{i}.jpg' for i in (1, 2)]
+    night = '/home/somebody/footage/of/2026/night/[cam3]/0001.jpg'
+    print_results([
+        RetrievalResult(images(night), images(*day), torch.tensor([[-1e-8, 0.25]]), 'base')])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = '\n'.join(lines)
+    assert '1 query' in lines[0]
+    for name in ('0001.jpg ', 'cam1/0001/0001.jpg', 'cam2/0001/0002.jpg', ' 0.0000 ', ' 0.2500 '):
+        assert name in text
+    assert '-0.0' not in text
+    assert '[cam3]' in text
+    assert len(lines) < 14
+    # Paths that share no folder stay whole.
+    print_results([RetrievalResult(images('a.jpg'), images('day/b.jpg'), torch.zeros(1, 1), 'x')])
+    printed = capsys.readouterr().out
+    assert ' a.jpg ' in printed
+    assert 'match in day' in printed
 
 
 @pytest.mark.slow
