@@ -27,7 +27,7 @@ env_cfg = dict(
 
 log_processor = dict(by_epoch=True, window_size=20)
 log_level = 'INFO'
-visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+visualizer = dict(type='ReIDVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 
 randomness = dict(seed=0)
 load_from = None

@@ -5,17 +5,21 @@ import csv
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 import numpy as np
 from mmengine.config import DictAction
+from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from mmvireid.compat import write_atomically
+from mmvireid.registry import DATASETS
 from mmvireid.structures import ImageSet, Modality, RetrievalResult
+from mmvireid.visualization.embedding import choose_images
 
 from .inferencer import VIReIDInferencer
 from .launch import ConfigError, check_work_dir, key_value
@@ -49,6 +53,28 @@ def build_inferencer(args: argparse.Namespace) -> VIReIDInferencer:
     """
     return VIReIDInferencer(
         args.config, args.checkpoint, args.device, cfg_options=args.cfg_options)
+
+
+def embed_people(inferencer: VIReIDInferencer, people: int, per_modality: int, seed: int = 0,
+                 **loading: Any) -> ImageSet:
+    """Embed images of some people of a config's test set.
+
+    Args:
+        inferencer: the model.
+        people: how many people; those who were seen in both modalities come first.
+        per_modality: images at most of each in each modality.
+        seed: decides people and images.
+        **loading: further arguments of :meth:`VIReIDInferencer.embed`.
+
+    Returns:
+        Their images, with identities and cameras.
+    """
+    init_default_scope('mmvireid')
+    dataset = DATASETS.build(inferencer.cfg.test_dataloader.dataset)
+    rows = choose_images(dataset.identities, dataset.modalities, people, per_modality, seed)
+    images = inferencer.embed(
+        [dataset.img_paths[row] for row in rows], dataset.modalities[rows].tolist(), **loading)
+    return replace(images, identity=dataset.identities[rows], camera=dataset.cameras[rows])
 
 
 def check_output(path: str, suffixes: Sequence[str]) -> None:

@@ -69,8 +69,9 @@ def draw_embedding(features: Array,
     _scatter(axes, points, modality[rows], groups[rows])
     shown, there = len(np.unique(groups[rows])), len(np.unique(groups[groups >= 0]))
     figure.suptitle(title or 'Features of the training images', fontsize=15, color=INK)
-    axes.set_title(f't-SNE of {len(rows)} images; colour and number: {group_name}, '
-                   f'{shown} of {there} chosen at random', fontsize=10, color=FAINT)
+    choice = f', {shown} of {there} chosen at random' if shown < there else f' ({shown})'
+    axes.set_title(f't-SNE of {len(rows)} images; colour and number: {group_name}{choice}',
+                   fontsize=10, color=FAINT)
     return to_picture(figure)
 
 

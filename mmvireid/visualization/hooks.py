@@ -1,19 +1,79 @@
 """Hooks that leave pictures beside the numbers."""
 
+from abc import ABCMeta, abstractmethod
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import ClassVar, Dict, Optional, Sequence
 
+import numpy as np
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from PIL import Image
 
+from mmvireid.errors import EvaluationError
+from mmvireid.evaluation import CrossModalityMetric
+from mmvireid.models import GraphTransfer
 from mmvireid.registry import HOOKS
 
+from .affinity import draw_affinity, graph_of_people
+from .embedding import draw_embedding
 from .ranking_list import choose_queries, draw_ranking_lists, save_picture
 
 
+class PictureHook(Hook, metaclass=ABCMeta):
+    """Draw something from the outcome of a test, and of validations if asked for.
+
+    Pictures are written to a folder, and go to the visualiser of the run under the name of
+    that folder: to ``vis_data`` of a local backend, to *Images* of TensorBoard. The step of
+    a validation is the number of epochs trained, that of a test 0.
+
+    Args:
+        out_dir: folder for the pictures; :attr:`folder` in the work directory when None.
+        on_val: whether to draw after each validation too.
+    """
+
+    priority = 'LOW'
+    #: folder in the work directory, and name for the visualiser
+    folder: ClassVar[str]
+
+    def __init__(self, out_dir: Optional[str] = None, on_val: bool = False) -> None:
+        self.out_dir = out_dir
+        self.on_val = on_val
+
+    @abstractmethod
+    def draw(self, metric: CrossModalityMetric) -> Dict[str, Image.Image]:
+        """Draw pictures from a metric that has just evaluated a model.
+
+        Args:
+            metric: the first of the evaluator.
+
+        Returns:
+            dict: name -> picture.
+        """
+
+    @master_only
+    def after_test_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+        """Draw and log the paths."""
+        self._leave(runner, self.draw(runner.test_evaluator.metrics[0]), '', 0)
+
+    @master_only
+    def after_val_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+        """Draw and log the paths, if it was asked for."""
+        if self.on_val:
+            ending = f'_epoch_{runner.epoch:03d}'
+            self._leave(runner, self.draw(runner.val_evaluator.metrics[0]), ending, runner.epoch)
+
+    def _leave(self, runner: Runner, pictures: Dict[str, Image.Image], ending: str,
+               step: int) -> None:
+        folder = Path(self.out_dir or Path(runner.work_dir) / self.folder)
+        for name, picture in pictures.items():
+            path = save_picture(picture, folder / f'{name}{ending}.png')
+            runner.visualizer.add_image(f'{self.folder}_{name}', np.array(picture), step=step)
+            runner.logger.info(f'{self.folder.replace("_", " ")}: {path}')
+
+
 @HOOKS.register_module()
-class RankingListHook(Hook):
+class RankingListHook(PictureHook):
     """Draw ranking lists of some queries after a test.
 
     Takes the first setting and trial of the evaluator's first metric and shows all
@@ -26,38 +86,157 @@ class RankingListHook(Hook):
         topk: how many gallery images a row.
         rankings: which rankings to show; all when None.
         title: line above the picture; the name of the setting when None.
+        on_val: whether to draw after each validation too.
     """
 
-    priority = 'LOW'
+    folder = 'ranking_lists'
 
     def __init__(self,
                  out_dir: Optional[str] = None,
                  num_queries: int = 8,
                  topk: int = 10,
                  rankings: Optional[Sequence[str]] = None,
-                 title: Optional[str] = None) -> None:
-        self.out_dir = out_dir
+                 title: Optional[str] = None,
+                 on_val: bool = False) -> None:
+        super().__init__(out_dir, on_val)
         self.num_queries = num_queries
         self.topk = topk
         self.rankings = rankings
         self.title = title
 
-    @master_only
-    def after_test_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
-        """Draw the picture and log its path."""
-        metric = runner.test_evaluator.metrics[0]
+    def draw(self, metric: CrossModalityMetric) -> Dict[str, Image.Image]:
+        """Draw the lists.
+
+        Args:
+            metric: as in :meth:`PictureHook.draw`.
+
+        Returns:
+            dict: name of the setting -> picture.
+        """
         setting = metric.settings[0]
         results = {
             name: metric.first_result(setting, name)
             for name in self.rankings or metric.rankings
         }
         last = list(results.values())[-1]
-        picture = draw_ranking_lists(
+        return {setting: draw_ranking_lists(
             results,
             choose_queries(last, self.num_queries, protocol=metric.protocol),
             protocol=metric.protocol,
             topk=self.topk,
-            title=self.title or metric.SETTINGS[setting])
-        folder = Path(self.out_dir or Path(runner.work_dir) / 'ranking_lists')
-        path = save_picture(picture, folder / f'{setting}.png')
-        runner.logger.info(f'ranking lists: {path}')
+            title=self.title or metric.SETTINGS[setting])}
+
+
+@HOOKS.register_module()
+class EmbeddingHook(PictureHook):
+    """Draw a t-SNE embedding of some people's descriptors after a test.
+
+    The people are the same at every call, so pictures of several epochs can be compared.
+
+    Args:
+        out_dir: folder for the picture; ``<work_dir>/embedding`` when None.
+        descriptor: which one to embed.
+        num_identities: how many people.
+        max_images: images at most of each in each modality.
+        seed: decides who is shown.
+        title: line above the picture; says what is shown when None.
+        on_val: whether to draw after each validation too.
+    """
+
+    folder = 'embedding'
+
+    def __init__(self,
+                 out_dir: Optional[str] = None,
+                 descriptor: str = 'base',
+                 num_identities: int = 12,
+                 max_images: int = 30,
+                 seed: int = 0,
+                 title: Optional[str] = None,
+                 on_val: bool = False) -> None:
+        super().__init__(out_dir, on_val)
+        self.descriptor = descriptor
+        self.num_identities = num_identities
+        self.max_images = max_images
+        self.seed = seed
+        self.title = title
+
+    def draw(self, metric: CrossModalityMetric) -> Dict[str, Image.Image]:
+        """Draw the embedding.
+
+        Args:
+            metric: as in :meth:`PictureHook.draw`.
+
+        Returns:
+            dict: name of the descriptor -> picture.
+
+        Raises:
+            EvaluationError: if the model gives no such descriptor.
+        """
+        images = metric.images
+        if self.descriptor not in images.descriptors:
+            raise EvaluationError(
+                f'EmbeddingHook cannot draw the descriptor "{self.descriptor}": the model gives '
+                f'{", ".join(sorted(images.descriptors))}.')
+        return {self.descriptor: draw_embedding(
+            images.descriptors[self.descriptor],
+            images.modality,
+            images.identity,
+            group_name='identity',
+            num_groups=self.num_identities,
+            max_images=self.max_images,
+            seed=self.seed,
+            title=self.title or f'Descriptor "{self.descriptor}" of the test images')}
+
+
+@HOOKS.register_module()
+class AffinityHook(PictureHook):
+    """Draw CIFT's graph over some people after a test.
+
+    The settings of the graph are those of the evaluator's first ranking with a
+    :class:`mmvireid.models.GraphTransfer`.
+
+    Args:
+        out_dir: folder for the picture; ``<work_dir>/affinity`` when None.
+        direction: ``'i2r'``, infrared queries and a visible gallery, or ``'r2i'``.
+        num_identities: how many people.
+        max_images: images at most of each in each modality.
+        seed: decides who is shown.
+        title: line above the picture; the name of the direction when None.
+        on_val: whether to draw after each validation too.
+    """
+
+    folder = 'affinity'
+
+    def __init__(self,
+                 out_dir: Optional[str] = None,
+                 direction: str = 'i2r',
+                 num_identities: int = 8,
+                 max_images: int = 4,
+                 seed: int = 0,
+                 title: Optional[str] = None,
+                 on_val: bool = False) -> None:
+        super().__init__(out_dir, on_val)
+        self.direction = direction
+        self.num_identities = num_identities
+        self.max_images = max_images
+        self.seed = seed
+        self.title = title
+
+    def draw(self, metric: CrossModalityMetric) -> Dict[str, Image.Image]:
+        """Draw the graph.
+
+        Args:
+            metric: as in :meth:`PictureHook.draw`.
+
+        Returns:
+            dict: name of the direction -> picture.
+
+        Raises:
+            EvaluationError: if the model has no graph in this direction.
+        """
+        steps = [step for _, post in metric.rankings.values() for step in post
+                 if isinstance(step, GraphTransfer)]
+        graph = graph_of_people(
+            metric.images, self.direction, people=self.num_identities,
+            per_modality=self.max_images, seed=self.seed, **(steps[0].graph if steps else {}))
+        return {self.direction: draw_affinity({self.title or self.direction: graph})}

@@ -12,6 +12,7 @@ from PIL import Image
 from torch.nn import functional
 
 from mmvireid.registry import MODELS
+from mmvireid.visualization import TransferGraph
 
 
 @pytest.fixture
@@ -83,12 +84,12 @@ def test_similarity_is_where_the_two_images_agree(module):
     assert activation[0, 6].min() > 0.8 > 0.5 > activation[0, 1].max()
 
 
-def test_share_of_the_right_person(module):
-    right_share = module('vis_affinity.py')['right_share']
+def test_share_of_the_right_person():
     identity = np.array([1, 2, 1, 2])
     is_query = np.array([False, False, True, True])
     graph = torch.tensor([[1., 0, 0, 0], [0, 1, 0, 0], [.3, .1, .6, 0], [.2, .2, 0, .6]])
-    assert right_share(graph, identity, is_query) == pytest.approx(100 * 0.5 / 0.8)
+    assert TransferGraph(graph, identity, is_query).right_share() == pytest.approx(
+        100 * 0.5 / 0.8)
 
 
 def test_maps_and_graphs_of_a_checkpoint(tool, tiny_config, tmp_path):
@@ -101,10 +102,13 @@ def test_maps_and_graphs_of_a_checkpoint(tool, tiny_config, tmp_path):
     two = tool('vis_affinity.py', tiny_config, checkpoint, '--people', 3, '--images', 2,
                '--compare', tiny_config, checkpoint)
     assert two.shape[1] > 1.4 * two.shape[0]
+    assert tool('vis_tsne.py', tiny_config, checkpoint, '--people', 3).shape == (800, 900, 3)
+    assert 'Error: the model gives no descriptor "x"' in tool(
+        'vis_tsne.py', tiny_config, checkpoint, '--descriptor', 'x')
 
     plain = tmp_path / 'plain.py'
     plain.write_text(f"_base_ = ['{tiny_config}']\nmodel = dict(head=dict("
                      "_delete_=True, type='BNNeckHead', num_classes=8, in_channels=64))\n")
     checkpoint = save_untrained(plain, tmp_path / 'plain.pth')
     printed = tool('vis_affinity.py', plain, checkpoint)
-    assert 'Error: BNNeckHead has no graph from i to r: give a CIFT model.' in printed
+    assert 'Error: the model has no graph from i to r, only the descriptors base' in printed

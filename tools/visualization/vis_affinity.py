@@ -14,21 +14,18 @@ Examples:
 import argparse
 from pathlib import Path
 
-import numpy as np
-import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
-from torch import Tensor
 
-from mmvireid.apis import ConfigError, key_value, load_config, one_sentence_errors, write_demo_data
-from mmvireid.apis.embedders import build_network
-from mmvireid.models import transfer_affinity
+from mmvireid.apis import (
+    VIReIDInferencer,
+    key_value,
+    load_config,
+    one_sentence_errors,
+    write_demo_data,
+)
+from mmvireid.apis.inference_tools import embed_people
 from mmvireid.models.heads.cift_head import QUERY_MODALITY
-from mmvireid.registry import DATASETS
-from mmvireid.visualization.embedding import choose_images
+from mmvireid.visualization import TransferGraph, draw_affinity, graph_of_people, save_picture
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,64 +60,13 @@ def graph_settings(cfg: Config) -> dict:
     return {}
 
 
-def affinity(cfg: Config, checkpoint: str, args: argparse.Namespace
-             ) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """Compute the graph of some people.
-
-    Returns:
-        Affinity of shape ``(N, N)``, gallery first; identity and "is a query", ``(N,)``.
-    """
-    model = build_network(cfg, checkpoint).eval()
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    rows = choose_images(
-        dataset.identities, dataset.modalities, args.people, args.images, args.seed)
-    is_query = dataset.modalities[rows] == QUERY_MODALITY[args.direction]
-    rows = rows[np.lexsort((dataset.identities[rows], is_query))]
-    loaded = [dataset[int(row)] for row in rows]
-    with torch.no_grad():
-        samples = model.test_step(dict(
-            inputs=[one['inputs'] for one in loaded],
-            data_samples=[one['data_samples'] for one in loaded]))
-    if args.direction not in samples[0].descriptors:
-        raise ConfigError(f'{type(model.head).__name__} has no graph from '
-                          f'{args.direction.replace("2", " to ")}: give a CIFT model.')
-    features = torch.stack([sample.descriptors[args.direction] for sample in samples])
-    is_query = np.sort(is_query)
-    graph = transfer_affinity(features, torch.from_numpy(is_query), **graph_settings(cfg))
-    return graph, dataset.identities[rows], is_query
-
-
-def right_share(graph: Tensor, identity: np.ndarray, is_query: np.ndarray) -> float:
-    """Give the percentage of what queries receive from the gallery that is of their person."""
-    received = graph.numpy()[is_query][:, ~is_query]
-    same = identity[is_query][:, None] == identity[~is_query]
-    return 100 * float(received[same].sum() / max(received.sum(), 1e-12))
-
-
-def draw(axes: Axes, graph: Tensor, identity: np.ndarray, is_query: np.ndarray,
-         title: str) -> object:
-    """Draw one heat map: gallery rows above, query rows below."""
-    senders = np.flatnonzero(~is_query)
-    image = axes.imshow(graph.numpy()[:, senders], cmap='magma_r', vmin=0, vmax=0.6,
-                        aspect='auto', interpolation='nearest')
-    for person in np.unique(identity):
-        columns = np.flatnonzero(identity[senders] == person)
-        for part in (False, True):
-            rows = np.flatnonzero((identity == person) & (is_query == part))
-            if len(rows) and len(columns):
-                axes.add_patch(Rectangle(
-                    (columns[0] - 0.5, rows[0] - 0.5), len(columns), len(rows), fill=False,
-                    edgecolor='#17834c', linewidth=1.2))
-    border = int((~is_query).sum()) - 0.5
-    axes.axhline(border, color='#202020', linewidth=1)
-    axes.set_yticks([border / 2, border + is_query.sum() / 2],
-                    ['gallery receives', 'queries receive'], rotation=90, va='center')
-    axes.set(xticks=[], xlabel='gallery images that send, person by person')
-    axes.tick_params(length=0)
-    share = right_share(graph, identity, is_query)
-    axes.set_title(f'{title}\n{share:.1f} % of what queries receive from the gallery is of the '
-                   'right person', fontsize=10)
-    return image
+def graph_of(config: str, checkpoint: str, args: argparse.Namespace) -> TransferGraph:
+    """Compute the graph that a model forms over some people."""
+    cfg = load_config(config, args.cfg_options)
+    write_demo_data(cfg)
+    images = embed_people(VIReIDInferencer(cfg, checkpoint), args.people, args.images, args.seed)
+    return graph_of_people(images, args.direction, people=args.people, per_modality=args.images,
+                           seed=args.seed, **graph_settings(cfg))
 
 
 def main() -> None:
@@ -128,18 +74,13 @@ def main() -> None:
     args = parse_args()
     with one_sentence_errors():
         models = [(args.config, args.checkpoint), *([tuple(args.compare)] if args.compare else [])]
-        figure = Figure(figsize=(6.5 * len(models) + 0.8, 8), layout='constrained')
-        panels = figure.subplots(1, len(models), squeeze=False)[0]
-        for panel, (config, checkpoint) in zip(panels, models):
-            cfg = load_config(config, args.cfg_options)
-            write_demo_data(cfg)
-            init_default_scope('mmvireid')
-            image = draw(panel, *affinity(cfg, checkpoint, args), title=Path(config).stem)
-        figure.colorbar(image, ax=panels, label='weight (rows sum to one)', shrink=0.6)
-        out = Path(args.out or Path(load_config(args.config).work_dir) / 'affinity.png')
-        out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out, dpi=120)
-        print(f'saved: {out.resolve()}')
+        graphs = {}
+        for config, checkpoint in models:
+            name = Path(config).stem
+            title = name if name not in graphs else f'{name}, {Path(checkpoint).stem}'
+            graphs[title] = graph_of(config, checkpoint, args)
+        out = args.out or Path(load_config(args.config).work_dir) / 'affinity.png'
+        print(f'saved: {save_picture(draw_affinity(graphs), out)}')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,125 @@
+"""CIFT's graph as a heat map: who receives features from whom."""
+
+from typing import Any, Mapping, NamedTuple
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from PIL import Image
+from torch import Tensor
+
+from mmvireid.errors import EvaluationError
+from mmvireid.models import transfer_affinity
+from mmvireid.models.heads.cift_head import QUERY_MODALITY
+from mmvireid.structures import ImageSet
+
+from .embedding import choose_images
+from .figure import INK, new_figure, to_picture
+
+_RIGHT = '#17834c'
+
+
+class TransferGraph(NamedTuple):
+    """The graph of some images.
+
+    Attributes:
+        affinity: shape ``(N, N)``, a row is what an image receives from every other, see
+            :func:`mmvireid.models.transfer_affinity`.
+        identity: shape ``(N,)`` int, the person of each image.
+        is_query: shape ``(N,)`` bool; the others are the gallery and the only ones that send.
+    """
+
+    affinity: Tensor
+    identity: np.ndarray
+    is_query: np.ndarray
+
+    def right_share(self) -> float:
+        """Measure how much of what queries receive from the gallery is of their person.
+
+        Returns:
+            Percent.
+        """
+        received = self.affinity.numpy()[self.is_query][:, ~self.is_query]
+        same = self.identity[self.is_query][:, None] == self.identity[~self.is_query]
+        return 100 * float(received[same].sum() / max(received.sum(), 1e-12))
+
+
+def draw_affinity(graphs: Mapping[str, TransferGraph]) -> Image.Image:
+    """Draw graphs beside one another, on one scale.
+
+    Rows receive: those of the gallery above, those of queries below. Columns are the images of
+    the gallery, which send, person by person. What is sent within a person is framed.
+
+    Args:
+        graphs: title -> graph, its images in any order.
+
+    Returns:
+        The picture, RGB.
+    """
+    figure = new_figure((6.5 * len(graphs) + 0.8, 8))
+    panels = figure.subplots(1, len(graphs), squeeze=False)[0]
+    for panel, (title, graph) in zip(panels, graphs.items()):
+        image = _draw_graph(panel, graph, title)
+    figure.colorbar(image, ax=panels, label='weight (rows sum to one)', shrink=0.6)
+    return to_picture(figure, 120)
+
+
+def graph_of_people(images: ImageSet, direction: str, *, people: int = 8, per_modality: int = 4,
+                    seed: int = 0, **settings: Any) -> TransferGraph:
+    """Form the graph of some people, as of a gallery and queries that hold no one else.
+
+    Args:
+        images: images with the descriptor of the direction.
+        direction: ``'i2r'``, infrared queries, or ``'r2i'``, visible ones.
+        people: how many people.
+        per_modality: images at most of each in each modality.
+        seed: decides people and images.
+        **settings: ``tau_het``, ``tau_hom`` and ``num_neighbors`` of
+            :func:`mmvireid.models.transfer_affinity`.
+
+    Returns:
+        The graph.
+
+    Raises:
+        EvaluationError: if there is no such descriptor, or the people were not seen in both
+            modalities.
+    """
+    if direction not in images.descriptors:
+        raise EvaluationError(
+            f'the model has no graph from {direction.replace("2", " to ")}, only the descriptors '
+            f'{", ".join(sorted(images.descriptors))}: give a CIFT model.')
+    rows = choose_images(images.identity, images.modality, people, per_modality, seed)
+    is_query = images.modality[rows] == QUERY_MODALITY[direction]
+    if is_query.all() or not is_query.any():
+        raise EvaluationError('a graph of CIFT needs test images of both modalities.')
+    features = images.descriptors[direction][torch.from_numpy(rows)].float().cpu()
+    graph = transfer_affinity(features, torch.from_numpy(is_query), **settings)
+    return TransferGraph(graph, images.identity[rows], is_query)
+
+
+def _draw_graph(axes: Axes, graph: TransferGraph, title: str) -> object:
+    """Draw one heat map: gallery rows above, query rows below."""
+    order = np.lexsort((graph.identity, graph.is_query))
+    identity, is_query = graph.identity[order], graph.is_query[order]
+    senders = np.flatnonzero(~is_query)
+    image = axes.imshow(
+        graph.affinity.numpy()[order][:, order[senders]], cmap='magma_r', vmin=0, vmax=0.6,
+        aspect='auto', interpolation='nearest')
+    for person in np.unique(identity):
+        columns = np.flatnonzero(identity[senders] == person)
+        for part in (False, True):
+            rows = np.flatnonzero((identity == person) & (is_query == part))
+            if len(rows) and len(columns):
+                axes.add_patch(Rectangle(
+                    (columns[0] - 0.5, rows[0] - 0.5), len(columns), len(rows), fill=False,
+                    edgecolor=_RIGHT, linewidth=1.2))
+    border = len(senders) - 0.5
+    axes.axhline(border, color=INK, linewidth=1)
+    axes.set_yticks([border / 2, border + is_query.sum() / 2],
+                    ['gallery receives', 'queries receive'], rotation=90, va='center')
+    axes.set(xticks=[], xlabel='gallery images that send, person by person')
+    axes.tick_params(length=0)
+    axes.set_title(f'{title}\n{graph.right_share():.1f} % of what queries receive from the '
+                   'gallery is of the right person', fontsize=10)
+    return image

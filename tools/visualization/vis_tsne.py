@@ -1,0 +1,63 @@
+#!/usr/bin/env python
+"""Show which people lie together and which modalities apart: a t-SNE embedding of descriptors.
+
+The colour is the person, the marker the modality; a dashed line joins the two modalities of a
+person, so long lines are the modality gap.
+
+Examples:
+    python tools/visualization/vis_tsne.py CONFIG CHECKPOINT
+    python tools/visualization/vis_tsne.py CONFIG CHECKPOINT --people 8 --descriptor i2r
+"""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from mmvireid.apis import (
+    VIReIDInferencer,
+    key_value,
+    load_config,
+    one_sentence_errors,
+    write_demo_data,
+)
+from mmvireid.apis.inference_tools import embed_people
+from mmvireid.visualization import draw_embedding, save_picture
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--descriptor', default='base', help='which one to embed')
+    parser.add_argument('--people', type=int, default=12, help='people of the test set')
+    parser.add_argument('--images', type=int, default=30, help='images of each in each modality')
+    parser.add_argument('--seed', type=int, default=0, help='decides people and images')
+    parser.add_argument('--out', metavar='FILE', help='the picture; by default tsne.png in the '
+                        'work directory')
+    parser.add_argument(
+        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
+        help='as in tools/train.py')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Draw the embedding."""
+    args = parse_args()
+    with one_sentence_errors():
+        cfg = load_config(args.config, args.cfg_options)
+        write_demo_data(cfg)
+        images = embed_people(
+            VIReIDInferencer(cfg, args.checkpoint), args.people, args.images, args.seed,
+            descriptors=[args.descriptor], progress=True)
+        picture = draw_embedding(
+            images.descriptors[args.descriptor], images.modality, images.identity,
+            group_name='identity', num_groups=args.people, max_images=args.images, seed=args.seed,
+            title=f'{Path(args.config).stem}: descriptor "{args.descriptor}" of the test images')
+        print(f'saved: {save_picture(picture, args.out or Path(cfg.work_dir) / "tsne.png")}')
+
+
+if __name__ == '__main__':
+    main()
