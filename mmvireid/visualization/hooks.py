@@ -41,11 +41,13 @@ class PictureHook(Hook, metaclass=ABCMeta):
         self.on_val = on_val
 
     @abstractmethod
-    def draw(self, metric: CrossModalityMetric) -> Dict[str, Image.Image]:
+    def draw(self, metric: CrossModalityMetric,
+             validation: bool = False) -> Dict[str, Image.Image]:
         """Draw pictures from a metric that has just evaluated a model.
 
         Args:
             metric: the first of the evaluator.
+            validation: whether it was a validation and not a test.
 
         Returns:
             dict: name -> picture.
@@ -61,7 +63,8 @@ class PictureHook(Hook, metaclass=ABCMeta):
         """Draw and log the paths, if it was asked for."""
         if self.on_val:
             ending = f'_epoch_{runner.epoch:03d}'
-            self._leave(runner, self.draw(runner.val_evaluator.metrics[0]), ending, runner.epoch)
+            pictures = self.draw(runner.val_evaluator.metrics[0], validation=True)
+            self._leave(runner, pictures, ending, runner.epoch)
 
     def _leave(self, runner: Runner, pictures: Dict[str, Image.Image], ending: str,
                step: int) -> None:
@@ -84,7 +87,8 @@ class RankingListHook(PictureHook):
         out_dir: folder for the picture; ``<work_dir>/ranking_lists`` when None.
         num_queries: how many queries to draw.
         topk: how many gallery images a row.
-        rankings: which rankings to show; all when None.
+        rankings: which rankings to show; all when None, or when a validation has none of
+            them.
         title: line above the picture; the name of the setting when None.
         on_val: whether to draw after each validation too.
     """
@@ -104,20 +108,22 @@ class RankingListHook(PictureHook):
         self.rankings = rankings
         self.title = title
 
-    def draw(self, metric: CrossModalityMetric) -> Dict[str, Image.Image]:
+    def draw(self, metric: CrossModalityMetric,
+             validation: bool = False) -> Dict[str, Image.Image]:
         """Draw the lists.
 
         Args:
             metric: as in :meth:`PictureHook.draw`.
+            validation: as in :meth:`PictureHook.draw`.
 
         Returns:
             dict: name of the setting -> picture.
         """
         setting = metric.settings[0]
-        results = {
-            name: metric.first_result(setting, name)
-            for name in self.rankings or metric.rankings
-        }
+        names = self.rankings or metric.rankings
+        if validation:  # which often has fewer rankings than the test
+            names = [name for name in names if name in metric.rankings] or metric.rankings
+        results = {name: metric.first_result(setting, name) for name in names}
         last = list(results.values())[-1]
         return {setting: draw_ranking_lists(
             results,
@@ -160,11 +166,13 @@ class EmbeddingHook(PictureHook):
         self.seed = seed
         self.title = title
 
-    def draw(self, metric: CrossModalityMetric) -> Dict[str, Image.Image]:
+    def draw(self, metric: CrossModalityMetric,
+             validation: bool = False) -> Dict[str, Image.Image]:
         """Draw the embedding.
 
         Args:
             metric: as in :meth:`PictureHook.draw`.
+            validation: as in :meth:`PictureHook.draw`.
 
         Returns:
             dict: name of the descriptor -> picture.
@@ -222,11 +230,13 @@ class AffinityHook(PictureHook):
         self.seed = seed
         self.title = title
 
-    def draw(self, metric: CrossModalityMetric) -> Dict[str, Image.Image]:
+    def draw(self, metric: CrossModalityMetric,
+             validation: bool = False) -> Dict[str, Image.Image]:
         """Draw the graph.
 
         Args:
             metric: as in :meth:`PictureHook.draw`.
+            validation: as in :meth:`PictureHook.draw`.
 
         Returns:
             dict: name of the direction -> picture.

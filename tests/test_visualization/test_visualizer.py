@@ -156,6 +156,12 @@ def test_hooks_leave_files_and_tell_the_visualiser(kind, name, options, metric, 
         assert (sent, step) == (name.replace('/', '_'), wanted)
         with Image.open(tmp_path / f'{name}{ending}.png') as saved:
             np.testing.assert_array_equal(np.array(saved), pixels)
+    if kind == 'RankingList':  # a validation may lack what the test is to show
+        HOOKS.build(dict(type='RankingListHook', rankings=['cift_tta'], on_val=True,
+                         num_queries=1)).after_val_epoch(runner)
+        assert len(runner.visualizer) == 3
+        with pytest.raises(EvaluationError, match='no ranking "cift_tta"'):
+            HOOKS.build(dict(type='RankingListHook', rankings=['cift_tta'])).draw(metric)
     with pytest.raises(TypeError, match='abstract'):
         PictureHook()
 
