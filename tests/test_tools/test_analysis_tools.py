@@ -62,6 +62,10 @@ def test_results_of_methods_become_one_table(tool, tmp_path):
         row = expected[name]
         assert cells == [f'{row[m]:.2f} ± {row[m + "_std"]:.2f}' for m in ('mAP', 'R1')]
     assert 'agw over 3 random galleries of one model' in printed
+    write_results(tmp_path / 'llcm' / 'results.json', setting='v2i', rankings=['base'])
+    printed = tool('analysis_tools/summarize_trials.py', tmp_path / 'agw', tmp_path / 'llcm')
+    assert [line for line in printed.splitlines() if '±' in line and 'over' in line] == [
+        f'± of {name} over 3 random galleries of one model.' for name in ('agw', 'llcm')]
 
 
 def test_latex_marks_the_best_of_each_column(tool, tmp_path):
@@ -208,7 +212,7 @@ def test_logs_of_a_resumed_run_are_joined(tool, repo_root, tmp_path):
         assert picture.width > 2 * picture.height
     printed = tool('analysis_tools/analyze_logs.py', 'cal_train_time', tmp_path)
     assert 'slowest epoch 4: 0.5400 s' in printed
-    assert '40 iterations' in printed
+    assert '40 iterations: 21 s of training' in printed
 
 
 def test_logs_that_lack_something_are_one_sentence(tool, tmp_path):

@@ -98,6 +98,7 @@ def plot_curves(args: argparse.Namespace) -> None:
                 label = name if len(curves) == 1 else f'{name}, {full}'
                 panel.plot(x, y, label=label, marker='.' if len(x) < 40 else None)
                 panel.set_xlabel(unit)
+                panel.xaxis.get_major_locator().set_params(integer=True)  # no epoch 3.5
                 drawn += 1
         if not drawn:
             known = sorted({name for rows in logs for row in rows for name in row} - PLACES)
@@ -125,12 +126,15 @@ def tell_times(args: argparse.Namespace) -> None:
         means = {int(epoch): seconds[epochs == epoch].mean() for epoch in np.unique(epochs)}
         slowest, fastest = max(means, key=means.get), min(means, key=means.get)
         steps = max(row['step'] for row in rows)
+        total = seconds.mean() * steps
+        spent = next(f'{total / size:.{digits}f} {unit}' for size, digits, unit in (
+            (3600, 2, 'h'), (60, 1, 'min'), (1, 0, 's')) if total >= 2 * size or unit == 's')
         print(f'{path}\n'
               f'  slowest epoch {slowest}: {means[slowest]:.4f} s an iteration\n'
               f'  fastest epoch {fastest}: {means[fastest]:.4f} s an iteration\n'
               f'  mean {seconds.mean():.4f} s an iteration, of them {waiting.mean():.4f} s '
               f'waiting for data\n'
-              f'  {steps} iterations: {seconds.mean() * steps / 3600:.2f} h of training')
+              f'  {steps} iterations: {spent} of training')
 
 
 def main() -> None:

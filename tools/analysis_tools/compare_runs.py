@@ -134,8 +134,9 @@ def describe(before: Queries, after: Queries, top: int) -> str:
     lines += [
         f'average precision: {(change > 0.01).sum()} queries better, {(change < -0.01).sum()} '
         f'worse, {(abs(change) <= 0.01).sum()} equal',
-        f'first image: {((before.first < 50) & (after.first >= 50)).sum()} queries became right, '
-        f'{((before.first >= 50) & (after.first < 50)).sum()} became wrong'
+        'queries whose first image became '
+        f'right: {((before.first < 50) & (after.first >= 50)).sum()}, '
+        f'wrong: {((before.first >= 50) & (after.first < 50)).sum()}'
     ]
     if len(np.unique(before.camera)) > 1:
         lines.append('')

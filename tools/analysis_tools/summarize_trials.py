@@ -130,9 +130,12 @@ def format_latex(rows: dict[str, dict[str, float]]) -> str:
 def write(tables: Tables, spread: dict[str, str], style: str) -> str:
     """Write all tables, and what ± is over."""
     comment = '% ' if style == 'latex' else ''
-    said = '; '.join(f'{name} over {over}' for name, over in spread.items() if over)
     parts = []
     for setting, rows in tables.items():
+        # A table says nothing of results that are not in it.
+        said = '; '.join(
+            f'{name} over {over}' for name, over in spread.items() if over and any(
+                label == name or label.startswith(f'{name}, ') for label in rows))
         body = format_latex(rows) if style == 'latex' else format_table(
             rows, markdown=style == 'markdown')
         note = f'\n\n{comment}± of {said}.' if said else ''
