@@ -336,11 +336,18 @@ addEventListener('load', () => {
   frame.onload = () => setTimeout(() => {
     const page = frame.contentDocument, bar = page.querySelector('.bar');
     const size = svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    const inside = path => {
+      const box = path.getBBox(), svg = path.ownerSVGElement.viewBox.baseVal;
+      return box.y >= -1 && box.y + box.height <= svg.height && box.x + box.width <= svg.width;
+    };
     page.documentElement.style.scrollBehavior = 'auto';
     page.querySelector('[data-go=map]').click();
     document.body.dataset.result = encodeURIComponent(JSON.stringify({
       problems, sideways: page.documentElement.scrollWidth,
       heading: page.querySelector('#map h2').getBoundingClientRect().top - bar.offsetHeight,
+      lines: [...page.querySelectorAll('#epochs figure')].map(figure =>
+        [...figure.querySelectorAll('.legend span')].map(one => one.textContent)),
+      inside: [...page.querySelectorAll('#epochs path')].every(inside),
       drawn: [...page.querySelectorAll('#cmc svg, #epochs svg')].map(size)}));
     frame.remove();
   }, 500);
@@ -349,9 +356,13 @@ addEventListener('load', () => {
 
 
 def test_a_telephone_shows_it_all(small, tmp_path):
-    """At 420 pixels nothing scrolls sideways, and text in charts keeps its size."""
-    record = [dict(epoch=e, branch='intra', clusters=9, mixed=e, outliers=3, linked=5.0, ari=0.5,
-                   nmi=None, purity=0.5, seconds={}) for e in (1, 2)]
+    """At 420 pixels nothing scrolls sideways, and charts are legible and complete."""
+    record = [
+        dict(epoch=e, branch=branch, modality=modality, clusters=9, mixed=e, outliers=3,
+             linked=5.0, ari=0.5, nmi=None, purity=90.0 if modality == 'both' else None,
+             seconds={})
+        for e in (1, 2, 3) for branch, modality in (
+            ('intra', 'visible'), ('intra', 'infrared'), ('cross', 'both'))]
     data, paths = collect_report(small, topk=4, clustering=record)
     page = render_report(data, paths, title='a title of some length, as a config has', notes=[])
     if BROWSER is None:
@@ -366,6 +377,11 @@ def test_a_telephone_shows_it_all(small, tmp_path):
     assert 0 <= found['heading'] < 60
     assert len(found['drawn']) == 7
     assert min(found['drawn']) > 0.95
+    # Each modality that has clusters of its own has a line; percents stay on their chart.
+    *counts, purity = found['lines']
+    assert counts == [['intra, visible', 'intra, infrared', 'cross']] * 5
+    assert purity == ['cross']
+    assert found['inside']
 
 
 @pytest.mark.slow
@@ -375,8 +391,8 @@ def test_the_tool_writes_a_report(tiny_config, repo_root, tmp_path, monkeypatch)
     run = tmp_path / 'run'
     run.mkdir()
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), run / 'epoch_2.pth')
-    record = [dict(epoch=e, branch='intra', clusters=9, mixed=e, outliers=3, linked=5.0, ari=0.5,
-                   nmi=None, purity=0.5, seconds={}) for e in (1, 2)]
+    record = [dict(epoch=e, branch='intra', modality='both', clusters=9, mixed=e, outliers=3,
+                   linked=5.0, ari=0.5, nmi=None, purity=50.0, seconds={}) for e in (1, 2)]
     (run / 'clustering.json').write_text(json.dumps(record))
     out = tmp_path / 'new' / 'report.html'
     monkeypatch.chdir(tmp_path)

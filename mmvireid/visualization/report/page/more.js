@@ -90,24 +90,28 @@ function showMap() {
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
 }
 
-// One chart a quantity, one line a branch.
+// One chart a quantity, one line a branch, or a modality of it where each has its own clusters.
 function showEpochs() {
   if (!data.clustering) return;
-  const branches = [...new Set(data.clustering.map(record => record.branch))];
+  const lineOf = ({branch, modality}) =>
+    [branch, modality === 'both' ? '' : modality].filter(Boolean).join(', ') || 'all';
+  const names = [...new Set(data.clustering.map(lineOf))];
   const epochs = distinct(data.clustering.map(record => record.epoch));
+  // Key, title, unit, highest value where there is one.
   const charts = [['clusters', 'Clusters', ''], ['mixed', 'Clusters with both modalities', ''],
-    ['linked', 'Images in clusters with both modalities', ' %'], ['outliers', 'Images in no cluster', ''],
-    ['ari', 'Agreement with the true identities (ARI)', ''],
-    ['nmi', 'Normalised mutual information', ''], ['purity', 'Purity', '']];
-  const lookup = new Map(data.clustering.map(record => [`${record.branch} ${record.epoch}`, record]));
-  const value = (branch, epoch, key) => lookup.get(`${branch} ${epoch}`)?.[key] ?? null;
+    ['linked', 'Images in clusters with both modalities', ' %', 100],
+    ['outliers', 'Images in no cluster', ''], ['ari', 'Agreement with true identities (ARI)', '', 1],
+    ['nmi', 'Normalised mutual information', '', 1],
+    ['purity', 'Visible-infrared pairs that are right', ' %', 100]];
+  const lookup = new Map(data.clustering.map(record => [`${lineOf(record)} ${record.epoch}`, record]));
+  const value = (name, epoch, key) => lookup.get(`${name} ${epoch}`)?.[key] ?? null;
   const drawn = charts.filter(([key]) => data.clustering.some(record =>
     typeof record[key] === 'number'));
-  $('epochs').innerHTML = drawn.map(([, name]) => `<figure class="card"><figcaption>${name}</figcaption>
-    <div></div></figure>`).join('');
-  drawn.forEach(([key, , unit], i) => lineChart($('epochs').children[i].lastElementChild, {
-    x: epochs, label: 'epoch', unit, height: 220, low: 0,
-    high: ['ari', 'nmi', 'purity'].includes(key) ? 1 : key === 'linked' ? 100 : undefined,
-    lines: branches.map((branch, k) => ({name: branch || 'all', colour: `var(--s${k % 6})`,
-      y: epochs.map(epoch => value(branch, epoch, key))}))}));
+  $('epochs').innerHTML = drawn.map(([, title, unit]) => `<figure class="card"><figcaption>${title}${
+    unit && `,${unit}`}</figcaption><div></div></figure>`).join('');
+  drawn.forEach(([key, , unit, high], i) => lineChart($('epochs').children[i].lastElementChild, {
+    x: epochs, label: 'epoch', unit, height: 220, low: 0, high,
+    lines: names.map((name, k) => ({name, colour: `var(--s${k % 6})`,
+      y: epochs.map(epoch => value(name, epoch, key))}))
+      .filter(line => line.y.some(v => v !== null))}));
 }
