@@ -72,6 +72,7 @@ def write_index(path: Union[str, os.PathLike], inputs: Sequence[ImageInput],
                 rows.shape[1], kind, fingerprint=fingerprint, folder=path, **options)
             if index.needs_training:
                 index.train(torch.cat(list(embed(_sample(inputs)))))
+            index.reserve(len(inputs))
         images = inputs[start:start + len(rows)]
         index.add(
             rows, [image.path for image in images],

@@ -104,11 +104,32 @@ class FaissIndex:
         Args:
             block: shape ``(B, D)`` float32.
         """
+        self._own()
+        self.changed = True
+        self._index.add(block)
+
+    def reserve(self, num_rows: int) -> None:
+        """Make room, where an index is one piece that would be copied whenever it grows.
+
+        Args:
+            num_rows: rows that the index will hold.
+        """
+        if self._kind not in ('flat', 'hnsw') or self._resources is not None:
+            return
+        self._own()
+        flat = self._index
+        if self._kind == 'hnsw':
+            flat = self._faiss.downcast_index(self._index.storage)
+            # Links of the lowest level, and a little for the few rows on higher ones.
+            links = self._index.hnsw.cum_nb_neighbors(1) + 2
+            _reserve(self._index.hnsw.neighbors, num_rows * links)
+        _reserve(flat.codes, num_rows * flat.code_size)
+
+    def _own(self) -> None:
+        """Read an index that is mapped into memory."""
         if self._mapped:
             self._index = self._to_device(self._read(self._source, 0))
             self._mapped = False
-        self.changed = True
-        self._index.add(block)
 
     def search(self, queries: torch.Tensor, k: int,
                batch: int) -> Tuple[torch.Tensor, torch.Tensor]:
@@ -220,3 +241,15 @@ class FaissIndex:
         if self._kind == 'hnsw':
             return self._faiss.SearchParametersHNSW(efSearch=max(k, self._options['ef_search']))
         return None
+
+
+def _reserve(vector: Any, size: int) -> None:
+    """Give a vector of faiss the capacity for ``size`` elements; its content stays.
+
+    faiss shows Python no ``reserve``, but a vector that shrinks keeps what it has allocated.
+    """
+    vector = getattr(vector, 'owned_data', vector)  # faiss before 1.10 has it bare
+    held = vector.size()
+    if size > held:
+        vector.resize(size)
+        vector.resize(held)

@@ -266,6 +266,25 @@ class GalleryIndex:
         blocks = [self._prepare(block) for block in self._blocks('descriptors', descriptors)]
         self._faiss.train(np.concatenate([np.empty((0, self.dim), np.float32), *blocks]))
 
+    def reserve(self, num_rows: int) -> None:
+        """Say how many rows there will be, before they are added.
+
+        Kinds ``'flat'`` and ``'hnsw'`` then never need more memory than the index itself; a
+        faiss that does not know copies what it has into a larger place now and then, and
+        needs twice as much for a moment. To other kinds it makes no difference, and it is
+        no limit to any.
+
+        Args:
+            num_rows: rows that the index will hold in the end.
+
+        Raises:
+            GalleryIndexError: if it is no whole number from 0.
+        """
+        if type(num_rows) is not int or num_rows < 0:
+            raise GalleryIndexError(f'num_rows must be a whole number from 0, not {num_rows}.')
+        if self._faiss is not None:
+            self._faiss.reserve(num_rows)
+
     def add(self,
             descriptors: Array,
             ids: Optional[Ids] = None,
