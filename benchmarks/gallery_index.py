@@ -4,7 +4,8 @@ Recall@1 is the share of queries whose first row is the first row of the exact s
 images of one person that lie equally near an index may find the other, so the share of
 queries whose first image is of the right person stands beside it. All indexes are searched as
 a user would: saved, loaded again, mapped from disk, 1,000 queries at once. Building is
-training, adding and saving.
+training, adding and saving. Memory is by how much the process grew at most, while it built
+(with the batch of 20,000 that is drawn, and the sample for training) and while it searched.
 
 Features are synthetic unit vectors: 20 visible images of each person from four cameras in the
 gallery, infrared queries of the same people, with offsets of modality and of camera, as in
@@ -14,7 +15,9 @@ benchmarks/clustering.py.
 """
 
 import argparse
+import os
 import platform
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +29,7 @@ import torch
 from mmvireid.search import INDEX_KINDS, GalleryIndex
 
 BLOCK = 20000
+PEAK_RESET = Path('/proc/self/clear_refs')
 
 
 class People:
@@ -75,6 +79,28 @@ def settings(kind, num):
     return {}, [{}]
 
 
+def resident(name):
+    """Return a number of MiB from the process's own account: 'VmRSS' now, 'VmHWM' at most."""
+    status = Path('/proc/self/status').read_text()
+    return int(re.search(rf'{name}:\s+(\d+) kB', status)[1]) / 1024
+
+
+class Peak:
+    """Measure by how many MiB the memory of this process grows at most, where Linux tells.
+
+    What is mapped from files counts while it is there, though it can be dropped at any time.
+    """
+
+    def __init__(self):
+        self.known = os.access(PEAK_RESET, os.W_OK)
+        if self.known:
+            PEAK_RESET.write_text('5')
+            self.before = resident('VmRSS')
+
+    def __str__(self):
+        return f'{resident("VmHWM") - self.before:.0f}' if self.known else '-'
+
+
 def build(kind, people, folder, device, clock):
     """Build and save an index; return the seconds, without those that drew the descriptors."""
     options, _ = settings(kind, people.num)
@@ -90,6 +116,7 @@ def build(kind, people, folder, device, clock):
         start = clock()
         index.train(sample)
         seconds += clock() - start
+    index.reserve(people.num)
     for rows, identity, camera in people.blocks():
         start = clock()
         index.add(rows, identity=identity, camera=camera, modality=np.zeros(len(rows), int))
@@ -122,8 +149,8 @@ def main():
     print(f'{machine}, {threads} CPU threads, torch {torch.__version__}, faiss '
           f'{faiss.__version__}, {args.dim}-d, {args.queries} queries, seconds of the '
           f'{"processor" if args.shared else "clock"}')
-    print('     rows  kind   build s  MiB on disk  searched with       queries/s  recall@1  '
-          'right person')
+    print('     rows  kind   build s  build MiB  MiB on disk  searched with       queries/s  '
+          'search MiB  recall@1  right person')
     kinds = ['torch', *(kind for kind in args.kinds if kind != 'torch')]
     for num in args.sizes:
         people = People(num, args.dim)
@@ -131,8 +158,11 @@ def main():
         for kind in kinds:
             device = 'cpu' if kind == 'hnsw' else args.device
             with tempfile.TemporaryDirectory() as folder:
+                peak = Peak()
                 seconds = build(kind, people, folder, device, clock)
+                built = str(peak)
                 size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 2**20
+                peak = Peak()
                 index = GalleryIndex.load(folder, device=device)
                 for options in settings(kind, num)[1]:
                     if options:
@@ -148,9 +178,9 @@ def main():
                     recall = float((rows[:, 0] == exact[:, 0]).float().mean())
                     right = float((index.info(rows[:, 0]).identity == identity).mean())
                     chosen = ', '.join(f'{name} {value}' for name, value in options.items())
-                    print(f'{num:9d}  {kind:5s} {seconds:8.1f} {size:12.0f}  {chosen:18s} '
-                          f'{len(queries) / fastest:10.0f} {recall:9.3f} {right:13.3f}',
-                          flush=True)
+                    print(f'{num:9d}  {kind:5s} {seconds:8.1f} {built:>10s} {size:12.0f}  '
+                          f'{chosen:18s} {len(queries) / fastest:10.0f} {peak!s:>11s} '
+                          f'{recall:9.3f} {right:13.3f}', flush=True)
 
 
 if __name__ == '__main__':
