@@ -10,7 +10,7 @@ Examples:
 import argparse
 from pathlib import Path
 
-from mmvireid.apis import check_work_dir, one_sentence_errors
+from mmvireid.apis import check_work_dir, one_sentence_errors, positive
 from mmvireid.apis.inference_tools import (
     add_inference_arguments,
     build_inferencer,
@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
         '--gallery-modality', help='visible or infrared, where the gallery is not a list file')
     parser.add_argument(
         '--query-modality', help='visible or infrared, where the query is not a list file')
-    parser.add_argument('--top-k', type=int, default=10, help='images to find for each query')
+    parser.add_argument('--top-k', type=positive, default=10, help='images to find for each query')
     parser.add_argument(
         '--ranking', help="one of the config's rankings, for CIFT: backbone, k_reciprocal, cift; "
         'by default the first')

@@ -16,6 +16,7 @@ from .launch import (
     key_value,
     load_config,
     one_sentence_errors,
+    positive,
     remove_unfinished,
     run_command,
     run_test,
@@ -30,7 +31,7 @@ __all__ = [
     'ConfigError', 'InputError', 'VIReIDInferencer', 'ZooModel', 'add_common_arguments',
     'as_list', 'check_checkpoint', 'check_out_file', 'check_work_dir', 'claim_folder',
     'evaluate_once', 'export_onnx', 'final_checkpoint', 'find_checkpoint', 'find_model',
-    'key_value', 'load_config', 'one_sentence_errors', 'publish_checkpoint',
+    'key_value', 'load_config', 'one_sentence_errors', 'positive', 'publish_checkpoint',
     'remove_unfinished', 'run_command', 'run_step', 'run_test', 'run_training', 'train_once',
     'write_demo_data', 'zoo_models'
 ]

@@ -22,7 +22,7 @@ from mmvireid.structures import ImageSet, Modality, RetrievalResult
 from mmvireid.visualization.embedding import choose_images
 
 from .inferencer import VIReIDInferencer
-from .launch import ConfigError, check_work_dir, key_value
+from .launch import ConfigError, check_work_dir, key_value, positive
 
 
 def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument('config', help='config file, or the name of a model in a metafile')
     parser.add_argument('checkpoint', help='checkpoint file, or an exported .onnx file')
-    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--batch-size', type=positive, default=64)
     parser.add_argument('--num-workers', type=int, default=0, help='processes that load images')
     parser.add_argument('--device', help="'cpu', 'cuda' or 'cuda:1'; by default a GPU if there is "
                         'one')

@@ -182,6 +182,23 @@ def key_value(text: str) -> str:
     return text
 
 
+def positive(text: str) -> int:
+    """Read a number of things of which there must be one, for argparse.
+
+    Args:
+        text: what was typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is no whole number from 1.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'write a whole number from 1, not "{text}"')
+    return int(text)
+
+
 def load_config(path: Union[str, os.PathLike],
                 options: Optional[dict] = None,
                 work_dir: Optional[str] = None,

@@ -18,6 +18,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.visualization import Visualizer
 
 from mmvireid import compat
+from mmvireid.visualization import ReIDVisualizer
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def tool(repo_root, monkeypatch, capfd):
         monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
         # MMEngine names these by config and second: a run in the same second would get the
         # logger of the last test, which writes to a stream that pytest has closed.
-        for kind in (MMLogger, MessageHub, Visualizer):
+        for kind in (MMLogger, MessageHub, Visualizer, ReIDVisualizer):
             kind._instance_dict.clear()
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(str(repo_root / 'tools' / name), run_name='__main__')
@@ -232,6 +233,26 @@ def test_amp_without_a_gpu(tool, tiny_config, tmp_path, monkeypatch):
 def test_unknown_setting(tool, tiny_config, tmp_path):
     line = sentence(tool('test.py', tiny_config, '--work-dir', tmp_path, '--protocol', 'outdoor'))
     assert 'choose from all_single' in line
+
+
+@pytest.mark.parametrize(('name', 'option', 'words'), [
+    ('visualization/report.py', '--topk', ()),
+    ('visualization/browse_dataset.py', '--number', ()),
+    ('visualization/vis_tsne.py', '--people', ()),
+    ('search.py', '--top-k', ('gallery', 'query')),
+])
+def test_none_of_what_should_be_shown(tool, tiny_config, name, option, words):
+    for wrong in ('0', '-1', 'x', '1.5'):
+        code, printed = tool(name, tiny_config, 'epoch_1.pth', *words, f'{option}={wrong}')
+        assert code == 2
+        assert f'argument {option}: write a whole number from 1, not "{wrong}"' in printed
+
+
+def test_a_setting_that_is_not_tested_cannot_be_explored(tool, tiny_config, tmp_path):
+    torch.save(dict(state_dict={'x': torch.zeros(1)}), tmp_path / 'epoch_1.pth')
+    assert 'cannot explore nonsense; the test has the settings all_single.' in sentence(
+        tool('visualization/report.py', tiny_config, tmp_path / 'epoch_1.pth', '--work-dir',
+             tmp_path, '--explore', 'nonsense'))
 
 
 def test_more_people_than_the_head_knows(tool, broken, tmp_path):

@@ -24,6 +24,7 @@ from mmvireid.apis import (
     key_value,
     load_config,
     one_sentence_errors,
+    positive,
     write_demo_data,
 )
 from mmvireid.registry import MODELS
@@ -39,12 +40,12 @@ def parse_args() -> argparse.Namespace:
         '--task', choices=('inference', 'dataloader', 'both'), default='inference',
         help='inference: the network on random images; dataloader: reading training images; '
         'both: reading test images and the network on them')
-    parser.add_argument('--batch-size', type=int, help='images a batch, not for dataloader')
+    parser.add_argument('--batch-size', type=positive, help='images a batch, not for dataloader')
     parser.add_argument('--num-workers', type=int, help="processes that read images")
     parser.add_argument('--amp', action='store_true', help='network in mixed precision')
     parser.add_argument('--warmup', type=int, default=5, help='batches before the clock starts')
-    parser.add_argument('--batches', type=int, default=50, help='batches of one measurement')
-    parser.add_argument('--repeat', type=int, default=3, help='how often to measure')
+    parser.add_argument('--batches', type=positive, default=50, help='batches of one measurement')
+    parser.add_argument('--repeat', type=positive, default=3, help='how often to measure')
     parser.add_argument('--out', metavar='FILE.json', help='write the numbers here too')
     parser.add_argument(
         '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',

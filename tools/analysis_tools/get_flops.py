@@ -17,7 +17,7 @@ from mmengine.analysis import FlopAnalyzer, parameter_count
 from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
-from mmvireid.apis import ConfigError, key_value, load_config, one_sentence_errors
+from mmvireid.apis import ConfigError, key_value, load_config, one_sentence_errors, positive
 from mmvireid.registry import MODELS
 from mmvireid.structures import Modality
 
@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--shape', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+        '--shape', type=positive, nargs=2, metavar=('HEIGHT', 'WIDTH'),
         help="size of an image; by default that of the config's test pipeline")
     parser.add_argument(
         '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',

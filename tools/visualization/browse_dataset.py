@@ -24,6 +24,7 @@ from mmvireid.apis import (
     key_value,
     load_config,
     one_sentence_errors,
+    positive,
     write_demo_data,
 )
 from mmvireid.datasets.base import CrossModalityDataset
@@ -40,10 +41,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('--split', choices=('train', 'test'), default='train', help='whose images')
-    parser.add_argument('--number', type=int, default=8, help='images to show')
-    parser.add_argument('--draws', type=int, default=3, help='times that each is transformed')
+    parser.add_argument('--number', type=positive, default=8, help='images to show')
+    parser.add_argument('--draws', type=positive, default=3, help='times that each is transformed')
     parser.add_argument('--seed', type=int, default=0, help='decides images and transforms')
-    parser.add_argument('--height', type=int, default=160, help='of an image on the sheet')
+    parser.add_argument('--height', type=positive, default=160, help='of an image on the sheet')
     parser.add_argument('--out', metavar='FILE', help='the picture; by default views.png in the '
                         'work directory')
     parser.add_argument(

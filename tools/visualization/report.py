@@ -9,14 +9,17 @@ Examples:
 import argparse
 import time
 from pathlib import Path
+from typing import Sequence
 
 from mmvireid.apis import (
+    ConfigError,
     add_common_arguments,
     as_list,
     check_checkpoint,
     check_work_dir,
     load_config,
     one_sentence_errors,
+    positive,
     run_test,
     write_demo_data,
 )
@@ -38,11 +41,21 @@ def parse_args() -> argparse.Namespace:
         help='settings whose queries are shown one by one; by default the first reported')
     parser.add_argument(
         '--tta', action='store_true', help='average each descriptor with its mirror image')
-    parser.add_argument('--topk', type=int, default=10, help='gallery images for each query')
+    parser.add_argument('--topk', type=positive, default=10, help='gallery images for each query')
     parser.add_argument(
         '--max-megabytes', type=float, default=20, metavar='MB', help='largest size of the file')
     add_common_arguments(parser)
     return parser.parse_args()
+
+
+def check_explored(cfg, explore: Sequence[str]) -> None:
+    """Refuse, before the test, to explore a setting that it will not have."""
+    tested = as_list(cfg.test_evaluator)[0].get('settings')
+    tested = [tested] if isinstance(tested, str) else tested
+    unknown = sorted(set(explore) - set(tested or explore))  # None is all that there are
+    if unknown:
+        raise ConfigError(f'the report cannot explore {", ".join(unknown)}; the test has the '
+                          f'settings {", ".join(tested)}.')
 
 
 def add_report(cfg, args: argparse.Namespace) -> None:
@@ -79,6 +92,7 @@ def main() -> None:
         if args.protocol:
             for evaluator in as_list(cfg.test_evaluator):
                 evaluator.settings = args.protocol
+        check_explored(cfg, args.explore or ())
         add_report(cfg, args)
         write_demo_data(cfg)
         run_test(cfg)

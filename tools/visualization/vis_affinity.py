@@ -21,6 +21,7 @@ from mmvireid.apis import (
     key_value,
     load_config,
     one_sentence_errors,
+    positive,
     write_demo_data,
 )
 from mmvireid.apis.inference_tools import embed_people
@@ -39,8 +40,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--direction', choices=tuple(QUERY_MODALITY), default='i2r',
         help='i2r: infrared queries, visible gallery; r2i: the other way round')
-    parser.add_argument('--people', type=int, default=8, help='people of the test set')
-    parser.add_argument('--images', type=int, default=4, help='images of each in each modality')
+    parser.add_argument('--people', type=positive, default=8, help='people of the test set')
+    parser.add_argument('--images', type=positive, default=4, help='images of each and modality')
     parser.add_argument('--seed', type=int, default=0, help='decides people and images')
     parser.add_argument('--out', metavar='FILE', help='the picture; by default affinity.png in '
                         'the work directory')

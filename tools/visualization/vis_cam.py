@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmvireid.apis import key_value, load_config, one_sentence_errors, write_demo_data
+from mmvireid.apis import key_value, load_config, one_sentence_errors, positive, write_demo_data
 from mmvireid.apis.embedders import build_network
 from mmvireid.datasets.base import CrossModalityDataset
 from mmvireid.errors import EvaluationError
@@ -42,9 +42,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--method', choices=('similarity', 'activation'), default='similarity')
-    parser.add_argument('--people', type=int, default=6, help='people of the test set to show')
+    parser.add_argument('--people', type=positive, default=6, help='people of the test set')
     parser.add_argument('--seed', type=int, default=0, help='decides people and images')
-    parser.add_argument('--height', type=int, default=192, help='of an image on the sheet')
+    parser.add_argument('--height', type=positive, default=192, help='of an image on the sheet')
     parser.add_argument('--out', metavar='FILE', help='the picture; by default cam.png in the '
                         'work directory')
     parser.add_argument(

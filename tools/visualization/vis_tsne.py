@@ -19,6 +19,7 @@ from mmvireid.apis import (
     key_value,
     load_config,
     one_sentence_errors,
+    positive,
     write_demo_data,
 )
 from mmvireid.apis.inference_tools import embed_people
@@ -32,8 +33,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--descriptor', default='base', help='which one to embed')
-    parser.add_argument('--people', type=int, default=12, help='people of the test set')
-    parser.add_argument('--images', type=int, default=30, help='images of each in each modality')
+    parser.add_argument('--people', type=positive, default=12, help='people of the test set')
+    parser.add_argument('--images', type=positive, default=30, help='images of each and modality')
     parser.add_argument('--seed', type=int, default=0, help='decides people and images')
     parser.add_argument('--out', metavar='FILE', help='the picture; by default tsne.png in the '
                         'work directory')

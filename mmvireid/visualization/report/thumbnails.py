@@ -69,8 +69,9 @@ def encode_thumbnails(paths: Sequence[str], max_bytes: int) -> Thumbnails:
         if thumbnails.num_bytes <= max_bytes:
             return thumbnails
     raise EvaluationError(
-        f'{len(paths)} pictures do not fit into {max_bytes / 1e6:.1f} MB of the report: show '
-        'fewer settings or fewer results for each query, or allow a larger file.')
+        f'{len(paths)} pictures do not fit into the {max(max_bytes, 0) / 1e6:.1f} MB that the '
+        'report has left for them: show fewer settings or fewer results for each query, or '
+        'allow a larger file.')
 
 
 def _load(path: str) -> Image.Image:
