@@ -102,22 +102,27 @@ def draw(args: argparse.Namespace, dataset: CrossModalityDataset,
          scale: tuple[torch.Tensor, torch.Tensor]) -> Image.Image:
     """Draw the sheet: a row an image, its file first."""
     size = (args.height // 2, args.height)
-    rows = []
+    rows, views = [], {}
     for index in choose(dataset, args.number, args.seed):
         made = [dataset[index] for _ in range(args.draws)]
         with Image.open(made[0]['data_samples'].img_path) as file:
             pictures = [file.convert('RGB').resize(size, Image.Resampling.BICUBIC)]
         pictures += [to_picture(view, scale, size) for one in made for view in one['inputs']]
-        rows.append((made[0]['data_samples'], pictures))
+        sample = made[0]['data_samples']
+        rows.append((sample, pictures))
+        views[Modality(sample.modality).name.lower()] = len(made[0]['inputs'])
     columns = max(len(pictures) for _, pictures in rows)
     height, width = size[1] + TEXT + GAP, size[0] + GAP
-    sheet = Image.new('RGB', (max(columns * width + 4 * GAP, 480), TOP + len(rows) * height),
-                      'white')
+    each = ', '.join(f'{name} images in {num} view{"s" * (num > 1)}'
+                     for name, num in sorted(views.items(), reverse=True))
+    note = f'left: the file; then what the network gets, drawn {args.draws} times; {each}'
+    small = ImageFont.load_default(size=12)
+    sheet = Image.new('RGB', (max(columns * width + 4 * GAP, 2 * GAP + int(small.getlength(note))),
+                              TOP + len(rows) * height), 'white')
     pen = ImageDraw.Draw(sheet)
     pen.text((GAP, GAP), f'{Path(args.config).stem}, {args.split}', fill='#202020',
              font=ImageFont.load_default(size=17))
-    pen.text((GAP, GAP + 24), 'left: the file; then what the network gets', fill='#606060',
-             font=ImageFont.load_default(size=12))
+    pen.text((GAP, GAP + 24), note, fill='#606060', font=small)
     for row, (sample, pictures) in enumerate(rows):
         y = TOP + row * height
         for column, picture in enumerate(pictures):

@@ -3,7 +3,9 @@
 const BUCKETS = [['1', 1, 1], ['2–5', 2, 5], ['6–10', 6, 10], ['11–20', 11, 20],
   ['beyond 20', 21, Infinity], ['no match', 0, 0]];
 const SORTS = {
-  worst: ['Worst first', (r, a, b) => r.ap[a] - r.ap[b] || r.rank[b] - r.rank[a]],
+  // Without a match in the gallery a query is neither good nor bad: it comes last.
+  worst: ['Worst first', (r, a, b) => !r.rank[a] - !r.rank[b] || r.ap[a] - r.ap[b]
+    || r.rank[b] - r.rank[a]],
   best: ['Best first', (r, a, b) => r.ap[b] - r.ap[a] || r.distance[a][0] - r.distance[b][0]],
   sure: ['Nearest first image first', (r, a, b) => r.distance[a][0] - r.distance[b][0]],
   order: ['Order of the dataset', (r, a, b) => a - b]};
