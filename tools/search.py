@@ -19,6 +19,7 @@ from mmvireid.apis.inference_tools import (
     write_results,
 )
 from mmvireid.apis.stored_index import is_index
+from mmvireid.search import INDEX_KINDS
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,6 +41,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--index', metavar='DIR', help='keep the descriptors of the gallery in this folder, or '
         'take them from it where it exists')
+    parser.add_argument(
+        '--index-kind', choices=tuple(INDEX_KINDS), default='torch', help='kind of a new index: '
+        'torch and flat are exact, the others approximate; all but torch need faiss')
     parser.add_argument(
         '--out', nargs='+', default=[], metavar='FILE', help='.json or .csv files for all results')
     parser.add_argument(
@@ -65,7 +69,8 @@ def main() -> None:
             gallery = inferencer.load_index(args.index, ranking)
         else:
             gallery = inferencer.index(
-                args.gallery, args.gallery_modality, ranking=ranking, path=args.index, **loading)
+                args.gallery, args.gallery_modality, ranking=ranking, path=args.index,
+                kind=args.index_kind, **loading)
         results = inferencer.search(
             args.query, args.top_k, args.query_modality, ranking=ranking, **loading)
         print(f'ranking "{ranking}", {len(gallery)} images in the gallery')

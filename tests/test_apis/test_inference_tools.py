@@ -15,6 +15,7 @@ from PIL import Image
 
 from mmvireid.apis import VIReIDInferencer
 from mmvireid.apis.inference_tools import print_results
+from mmvireid.search import GalleryIndex
 from mmvireid.structures import ImageSet, RetrievalResult
 
 SEARCH = ('--gallery-modality', 'visible', '--query-modality', 'infrared')
@@ -150,6 +151,12 @@ def test_search_in_a_gallery_that_is_kept(tool, tiny_config, weights, footage, t
     assert len(first['queries'][0]['matches']) == 6
     assert 'needs the whole gallery in memory' in sentence(
         tool(*command, tmp_path / 'third.json', '--ranking', 'cift'))
+
+    command[5:5] = ['--index-kind', 'hnsw']
+    command[command.index('--index') + 1] = tmp_path / 'graph'
+    code, printed = tool(*command, tmp_path / 'fourth.json')
+    assert code == 0, printed
+    assert GalleryIndex.load(tmp_path / 'graph').kind == 'hnsw'
 
 
 def test_what_cannot_be_searched(tool, tiny_config, weights, footage, tmp_path):
