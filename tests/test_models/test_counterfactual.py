@@ -153,3 +153,5 @@ def test_bad_settings():
         CounterfactualIntervention(6, noise='slot')
     with pytest.raises(ValueError, match='gauss'):
         CounterfactualIntervention(6, noise='gauss')
+    with pytest.raises(ValueError, match='num_draws must be at least 1, got 0'):
+        CounterfactualIntervention(6, num_draws=0, noise='shared')

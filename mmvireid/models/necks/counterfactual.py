@@ -33,7 +33,8 @@ class CounterfactualIntervention(nn.Module):
         batch_size: rows of a batch over all processes, for ``noise='slot'``.
 
     Raises:
-        ValueError: if ``noise`` is unknown, or 'slot' without a batch size.
+        ValueError: if ``noise`` is unknown, or 'slot' without a batch size, or there is no
+            draw.
     """
 
     def __init__(self,
@@ -44,6 +45,9 @@ class CounterfactualIntervention(nn.Module):
         super().__init__()
         if noise not in ('slot', 'shared'):
             raise ValueError(f"noise must be 'slot' or 'shared', got {noise!r}")
+        if num_draws < 1:
+            raise ValueError(f'num_draws must be at least 1, got {num_draws}: the intervention is '
+                             'switched off by counterfactual=False of the head')
         if noise == 'slot' and batch_size is None:
             raise ValueError("noise='slot' has parameters for each row of the batch: give "
                              "batch_size, or use noise='shared'")
