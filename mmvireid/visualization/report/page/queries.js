@@ -59,7 +59,8 @@ function showCameras(all) {
   const from = distinct(all.map(i => cameras[queryOf(i)]));
   const to = distinct(all.map(i => cameras[nearestOf(i)]));
   $('cameras-card').hidden = from.length * to.length < 2;
-  const rows = from.map(q => `<tr><th>query<br>camera ${q}</th>${to.map(g => {
+  const dense = to.length > 5;  // as LLCM with nine: numbers alone fit
+  const rows = from.map(q => `<tr><th>${dense ? q : `query<br>camera ${q}`}</th>${to.map(g => {
     const here = all.filter(i => cameras[queryOf(i)] === q && cameras[nearestOf(i)] === g);
     if (!here.length) return '<td></td>';
     const share = here.filter(i => rank[i] === 1).length / here.length;
@@ -70,8 +71,9 @@ function showCameras(all) {
       attribute({qcam: String(q), gcam: String(g)})}">${Math.round(100 * share)} %<small>${
       number(here.length)}</small></button></td>`;
   }).join('')}</tr>`);
-  $('cameras').innerHTML = `<div class="scroll"><table class="matrix"><tr><th></th>${to.map(g =>
-    `<th>camera ${g}</th>`).join('')}</tr>${rows.join('')}</table></div><p class="lead" style="margin:8px 0 0">Percent right, by
+  const heads = to.map(g => `<th>${dense ? g : `camera ${g}`}</th>`);
+  $('cameras').innerHTML = `<div class="scroll"><table class="matrix${dense ? ' dense' : ''}"><tr><th>${
+    dense ? 'query, nearest' : ''}</th>${heads.join('')}</tr>${rows.join('')}</table></div><p class="lead" style="margin:8px 0 0">Percent right, by
     the cameras of the query and of the nearest image; below it how many queries.</p>`;
 }
 
