@@ -20,6 +20,7 @@ extensions = [
     'sphinx.ext.viewcode',
     'repository_pages',
     'model_zoo',
+    'mathml',
 ]
 
 myst_enable_extensions = ['dollarmath', 'tasklist']
@@ -34,6 +35,7 @@ autodoc_default_options = {'members': True, 'show-inheritance': False}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
+html_math_renderer = 'mathml'
 html_theme = 'furo'
 html_title = 'mmvireid'
 html_static_path = ['../_static']
