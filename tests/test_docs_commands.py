@@ -5,7 +5,7 @@ schedules; small synthetic datasets under the names of the real ones; weights wh
 some. Left out is what needs another machine, or is this very run: see :data:`ELSEWHERE`.
 """
 
-import re
+import os
 import shutil
 
 import pytest
@@ -13,7 +13,7 @@ import torch
 from commands import ROOT
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from test_readme import DOCUMENTS, commands
+from test_readme import DOCUMENTS, blocks, commands
 
 from mmvireid.registry import MODELS
 
@@ -23,7 +23,10 @@ pytestmark = pytest.mark.slow
 ELSEWHERE = {
     ('pip', ): 'CI installs from a clean checkout',
     ('make', ): 'make test is this run, make docs in test_docs_build, the demos take minutes',
+    ('python3', '-m', 'venv'): 'CI, by way of make',
+    ('source', '.venv'): 'CI, by way of make',
     ('ln', ): 'the folders are there',
+    ('mkdir', ): 'the folders are there',
     ('bash', 'tools/dist_'): 'test_train_and_test, with two processes',
     ('bash', 'tools/slurm_'): 'test_slurm: there is no Slurm here',
 }
@@ -31,7 +34,7 @@ ELSEWHERE = {
 SMALLER = {
     'make_synthetic.py': '--ids 12 --test-ids 4 --images-per-camera 4 --size 48 24',
     'run_trials.py': '--trials 1',
-    'benchmark.py': '--seconds 0.1 --batch-size 4',
+    'benchmark.py': '--warmup 1 --batches 2 --repeat 1',
 }
 #: What a page supposes that its reader has done before.
 BEFORE = {
@@ -42,7 +45,7 @@ BEFORE = {
         for line in (f'train.py {config} --work-dir work_dirs/{method}',
                      f'test.py {config} --work-dir work_dirs/{method}/test '
                      f'--out work_dirs/{method}/results.json')
-    ],
+    ] + ['python tools/run_trials.py configs/cift/cift_r50_120e_regdb.py'],
 }
 
 
@@ -58,7 +61,8 @@ def shrink(cfg):
     else:
         cfg.train_cfg.max_epochs = 1
     cfg.train_cfg.val_interval = 1
-    cfg.train_dataloader.sampler.num_steps = 1
+    if cfg.train_dataloader.sampler.type in ('CrossModalityChunkSampler', 'ClusterSampler'):
+        cfg.train_dataloader.sampler.num_steps = 1
     if 'demo_data' in cfg:
         cfg.demo_data.update(ids=12, test_ids=4, images_per_camera=4, size=(48, 24))
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
@@ -85,7 +89,7 @@ def nodes(value):
 
 
 @pytest.fixture(scope='module')
-def template(tmp_path_factory, tiny_sysu):
+def template(tmp_path_factory):
     """A folder to copy for each page."""
     from mmvireid.datasets.synthetic import Request, make_synthetic
     folder = tmp_path_factory.mktemp('template')
@@ -95,11 +99,10 @@ def template(tmp_path_factory, tiny_sysu):
         shrink(Config.fromfile(path)).dump(target)
     (folder / 'tools').symlink_to(ROOT / 'tools')
     data = folder / 'data'
-    shutil.copytree(tiny_sysu, data / 'SYSU-MM01')
-    for layout, name in (('regdb', 'RegDB'), ('llcm', 'LLCM')):
-        request = Request(layout, ids=20, test_ids=8, images_per_camera=4, size=(48, 24))
+    for layout, name in (('sysu', 'SYSU-MM01'), ('regdb', 'RegDB'), ('llcm', 'LLCM')):
+        request = Request(layout, ids=16, test_ids=4, images_per_camera=4, size=(48, 24))
         make_synthetic(request, data / name, quiet=True)
-    shutil.copytree(tiny_sysu, data / 'own')
+    shutil.copytree(data / 'SYSU-MM01', data / 'own')
     lines = [(f'{path.relative_to(data / "own")},{int(path.parent.name)},{path.parts[-3][3]},'
               f'{"infrared" if path.parts[-3][3] in "36" else "visible"}')
              for path in sorted((data / 'own').glob('cam*/*/*.jpg'))]
@@ -121,30 +124,33 @@ def provide_weights(words, folder):
             torch.save(dict(state_dict=model.state_dict()), path)
 
 
-def to_run(document):
-    """List the command lines of a page that are run here."""
-    found = []
-    for words in commands(document):
-        text = ' '.join(words)
-        if not any(text.startswith(' '.join(first)) for first in ELSEWHERE):
-            assert words[0] == 'python' or words[0] == 'mkdir', words
-            found.append(words)
+def lines_by_page():
+    """Give page -> command lines to run; what several pages say is run for the first."""
+    found, seen = {}, set()
+    for document in DOCUMENTS:
+        for words in commands(document):
+            text = ' '.join(words)
+            if not any(text.startswith(' '.join(first)) for first in ELSEWHERE):
+                assert words[0] == 'python', words
+                if text not in seen:
+                    found.setdefault(document, []).append(words)
+                seen.add(text)
     return found
 
 
-@pytest.mark.parametrize('document', [path for path in DOCUMENTS if to_run(path)],
-                         ids=lambda path: str(path.relative_to(ROOT)))
-def test_commands_run(document, template, tmp_path, run_tool, monkeypatch):
+@pytest.mark.parametrize(('document', 'lines'), lines_by_page().items(),
+                         ids=[str(path.relative_to(ROOT)) for path in lines_by_page()])
+def test_commands_run(document, lines, template, tmp_path, run_tool):
     folder = tmp_path / 'reader'
     shutil.copytree(template, folder, symlinks=True)
-    for mark, name, text in re.findall(
-            r'<!-- (\w+): (\S+) -->\n```python\n(.*?)```', document.read_text(), re.DOTALL):
-        if mark == 'file':
-            (folder / name).write_text(text)
-    lines = [line.split() for line in BEFORE.get(document.name, ())] + to_run(document)
-    for words in lines:
-        if words[0] == 'mkdir':
-            continue
+    for page in {ROOT / 'README.md', document}:
+        for mark, name, text in blocks(page, 'python'):
+            if mark == 'file':
+                (folder / name).write_text(text)
+    if 'make_synthetic.py' not in document.read_text():
+        shutil.copytree(folder / 'data' / 'SYSU-MM01', folder / 'data' / 'synthetic_sysu')
+    search_path = os.pathsep.join([str(folder), os.environ.get('PYTHONPATH', '')])
+    for words in [line.split() for line in BEFORE.get(document.name, ())] + lines:
         words = [word.replace('/path/to/', 'data/') for word in words]
         tool = words[1].rsplit('/', 1)[1]
         provide_weights(words, folder)
@@ -152,4 +158,4 @@ def test_commands_run(document, template, tmp_path, run_tool, monkeypatch):
         print(*words)
         # The checker finds that small datasets are not the official ones.
         official = tool == 'check_dataset.py' and '--layout-only' not in words
-        run_tool(*words[1:], *more, cwd=folder, expect=int(official), PYTHONPATH=str(folder))
+        run_tool(*words[1:], *more, cwd=folder, expect=int(official), PYTHONPATH=search_path)
