@@ -75,7 +75,14 @@ function change(values, target) {
   Object.assign(state, values);
   writeAddress();
   show('setting' in values || 'ranking' in values);
-  if (target) $(target).scrollIntoView();
+  if (target) jump(target);
+}
+
+// Nothing that is jumped to hides under the bar, however many lines it takes.
+function jump(target) {
+  const height = document.querySelector('.bar').offsetHeight;
+  document.documentElement.style.scrollPaddingTop = `${height + 12}px`;
+  $(target).scrollIntoView();
 }
 
 function show(everything) {
@@ -115,18 +122,13 @@ function start() {
     const link = event.target.closest('[data-go]');
     if (link) {
       event.preventDefault();
-      $(link.dataset.go).scrollIntoView();
+      jump(link.dataset.go);
     }
     const button = event.target.closest('[data-set]');
     if (button) change({[button.dataset.set]: button.dataset.value});
     const selection = event.target.closest('[data-select]');
     if (selection) select(JSON.parse(selection.dataset.select));
   });
-  // Nothing that is jumped to hides under the bar, however many lines it takes.
-  const bar = document.querySelector('.bar');
-  new ResizeObserver(() => {
-    document.documentElement.style.scrollPaddingTop = `${bar.offsetHeight + 12}px`;
-  }).observe(bar);
   window.addEventListener('hashchange', () => { readAddress(); show(true); });
 }
 

@@ -80,7 +80,8 @@ function showMap() {
       one.setAttribute('aria-pressed', one === button);
     draw();
   };
-  let width = 0;
+  let width = canvas.clientWidth;
+  draw();
   new ResizeObserver(() => requestAnimationFrame(() => {
     if (canvas.clientWidth !== width) {
       width = canvas.clientWidth;
