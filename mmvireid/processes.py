@@ -46,11 +46,9 @@ def patient_group() -> Any:
 
 
 def leave_process_group() -> None:
-    """Leave all groups of processes; do nothing in a single process.
+    """Leave all groups of processes; do nothing where there is none.
 
-    To be called once, after the work. MMEngine never does: the threads of gloo are then still
-    alive while the interpreter ends, and now and then a process that has done everything
-    aborts ("terminate called without an active exception"), and its launcher reports failure.
+    To be called once, after the work. MMEngine never does, and NCCL complains about it.
     """
     global _groups
     _groups = None

@@ -25,7 +25,7 @@ from mmvireid.compat import prepare_cpu_launch, write_atomically
 from mmvireid.errors import CheckpointError, MMVIReIDError, WorkDirError
 from mmvireid.interrupts import remembered_interrupts
 from mmvireid.models import CIFTHead, GraphTransfer
-from mmvireid.processes import leave_process_group
+from mmvireid.processes import leave_process_group, num_processes
 
 #: Set to any value to see the whole stack of an error.
 TRACEBACK_VARIABLE = 'MMVIREID_TRACEBACK'
@@ -59,7 +59,7 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     data-loading process raised them, and so is a ``type`` that nobody registered;
     ``MMVIREID_TRACEBACK=1`` brings the stack back. Ctrl-C exits with code 130, also if a
     library swallowed it on the way. Any other error is a fault of the program and keeps
-    its stack. After work that succeeded, groups of processes are left.
+    its stack. One of several processes ends here when its work has succeeded.
 
     Args:
         hint: sentence to print after an interruption.
@@ -67,7 +67,9 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     try:
         with remembered_interrupts():
             yield
+        if num_processes() > 1:
             leave_process_group()
+            _leave_standing(0)
     except Exception as error:
         message = unknown_type(error)
         if message is None and _is_deliberate(error):
@@ -126,10 +128,14 @@ def _exit(message: str, code: int, interrupted: bool = False) -> None:
 
 
 def _leave_standing(code: int) -> None:
-    """End the process without taking apart what Ctrl-C has left half-built.
+    """End the process without taking its objects apart.
 
-    Numba's compiler, interrupted while it hands a module over, would free it twice, and
-    the process would die of that instead of giving its exit code.
+    After Ctrl-C some are half-built: numba's compiler, interrupted while it hands a module
+    over, would free it twice, and the process would die of that instead of giving its exit
+    code. And a group of processes that DistributedDataParallel still holds has threads, one
+    of which now and then asks for the interpreter while that ends: the process, its work
+    done, would abort ("terminate called without an active exception"), and its launcher
+    would call the run a failure.
     """
     atexit._run_exitfuncs()  # data-loading processes end, loggers write what they hold
     with suppress(BrokenPipeError):  # nobody reads any more

@@ -101,21 +101,36 @@ def test_two_processes_train_as_one(run_tool, tiny_config, tmp_path):
 
     BatchNorm of the trunk is frozen, since its statistics are those of a process, and
     nothing random happens to an image, since each process draws for its own.
+
+    When they have done their work, several processes end at once: an interpreter that ends
+    beside the threads of their group can abort, which would be called a failure.
     """
+    (tmp_path / 'finished.py').write_text(
+        'import atexit\n'
+        'atexit.register(print, "files are closed")\n'
+        'class Last:\n'
+        '    def __del__(self, write=print):\n'
+        '        write("objects are taken apart")\n'
+        'last = Last()\n')
     config = tmp_path / 'plain.py'
     config.write_text(f"""
 _base_ = ['{tiny_config}']
+custom_imports = dict(imports=['finished'])
 train_dataloader = dict(dataset=dict(pipeline=[
     dict(type='LoadReIDImage', size=(48, 24)), dict(type='PackReIDInputs')]))
 model = dict(backbone=dict(trunk=dict(norm_eval=True)))
 """)
     options = ['--no-validate', '--cfg-options', 'train_cfg.max_epochs=1',
                'train_dataloader.sampler.num_steps=2']
-    run_tool('tools/train.py', config, '--work-dir', tmp_path / 'one', *options)
-    run_tool('tools/dist_train.sh', config, '2', '--work-dir', tmp_path / 'two', *options,
-             'train_dataloader.batch_size=8', 'train_dataloader.sampler.num_ids=2',
-             program='bash', PORT=str(free_port()),
-             PATH=f'{sys.prefix}/bin:{os.environ["PATH"]}')
+    search_path = os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])
+    run_tool('tools/train.py', config, '--work-dir', tmp_path / 'one', *options,
+             PYTHONPATH=search_path)
+    done = run_tool('tools/dist_train.sh', config, '2', '--work-dir', tmp_path / 'two', *options,
+                    'train_dataloader.batch_size=8', 'train_dataloader.sampler.num_ids=2',
+                    program='bash', PORT=str(free_port()), PYTHONPATH=search_path,
+                    PATH=f'{sys.prefix}/bin:{os.environ["PATH"]}')
+    assert done.stdout.count('files are closed') == 2
+    assert 'objects are taken apart' not in done.stdout
     one, two = (state(tmp_path / name / 'epoch_1.pth')['state_dict'] for name in ('one', 'two'))
     assert_equal(one, two, atol=2e-5)
     assert losses(tmp_path / 'one')[-1]['loss'] == pytest.approx(
