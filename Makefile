@@ -44,7 +44,7 @@ ablation-unsupervised: $(VENV)/.installed
 	$(BIN)/python tools/misc/demo_unsupervised.py --ablation --markdown
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
