@@ -78,8 +78,9 @@ def run_steps(args: argparse.Namespace) -> None:
         '--test-ids', data.test_ids, '--images-per-camera', data.images_per_camera, '--size',
         *data.size, '--seed', data.seed, '--out', root)
 
-    untrained = evaluate_once('2/5 Test the untrained network', args.config,
-                              work_dir / 'untrained', options)
+    untrained = evaluate_once(
+        '2/5 Test the untrained network (the first test on a machine compiles, half a minute)',
+        args.config, work_dir / 'untrained', options)
     checkpoint = train_once('3/5 Train CIFT', args.config, cfg, work_dir, options)
     results = evaluate_once('4/5 Test CIFT and draw ranking lists', args.config,
                             work_dir / 'test', options, checkpoint)
