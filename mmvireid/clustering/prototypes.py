@@ -1,7 +1,8 @@
 """Means of clusters, and of the visible and infrared parts of clusters."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Union
+from typing import Iterator, Union
 
 import numpy as np
 import torch
@@ -52,8 +53,26 @@ def cluster_centroids(features: Array, labels: Array) -> torch.Tensor:
         raise ValueError(
             f'cluster {int((counts == 0).nonzero()[0])} of {num} has no image; number clusters '
             'from 0 without gaps')
-    sums = features.new_zeros(num, features.shape[1]).index_add_(0, labels, features[kept])
+    sums = features.new_zeros(num, features.shape[1])
+    with _same_order_of_additions():
+        sums.index_add_(0, labels, features[kept])
     return sums / counts[:, None]
+
+
+@contextmanager
+def _same_order_of_additions() -> Iterator[None]:
+    """Add in the same order at every call, on a GPU too.
+
+    Otherwise the last bit of a mean changes from call to call there, so ranks would begin an
+    epoch with different prototypes, and a resumed run would not equal an unbroken one.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
 
 
 def modality_prototypes(features: Array, labels: Array, modality: Array) -> ModalityPrototypes:

@@ -86,3 +86,24 @@ def test_rejects_bad_input():
         cluster_centroids(np.ones((2, 4)), [0])
     with pytest.raises(ValueError, match='2 features, 1 labels and 2 modalities'):
         modality_prototypes(np.ones((2, 4)), [0], [0, 1])
+
+
+@pytest.mark.parametrize('warn_only', [None, False, True])
+def test_sums_are_formed_in_one_order_whatever_the_setting(monkeypatch, warn_only):
+    """A GPU adds in any order unless it is asked; the caller's own setting comes back."""
+    seen = []
+    add = torch.Tensor.index_add_
+
+    def recorded(*args):
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return add(*args)
+
+    monkeypatch.setattr(torch.Tensor, 'index_add_', recorded)
+    torch.use_deterministic_algorithms(warn_only is not None, warn_only=bool(warn_only))
+    try:
+        cluster_centroids(torch.rand(6, 2), torch.tensor([0, 1, 0, 1, -1, 0]))
+        assert seen == [True]
+        assert torch.are_deterministic_algorithms_enabled() == (warn_only is not None)
+        assert torch.is_deterministic_algorithms_warn_only_enabled() == bool(warn_only)
+    finally:
+        torch.use_deterministic_algorithms(False)
