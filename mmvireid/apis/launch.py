@@ -132,10 +132,9 @@ def _leave_standing(code: int) -> None:
 
     After Ctrl-C some are half-built: numba's compiler, interrupted while it hands a module
     over, would free it twice, and the process would die of that instead of giving its exit
-    code. And a group of processes that DistributedDataParallel still holds has threads, one
-    of which now and then asks for the interpreter while that ends: the process, its work
-    done, would abort ("terminate called without an active exception"), and its launcher
-    would call the run a failure.
+    code. And one of several processes now and then aborts while its interpreter ends and
+    DistributedDataParallel still holds the threads of the group ("terminate called without
+    an active exception"): its work is done, but its launcher calls the run a failure.
     """
     atexit._run_exitfuncs()  # data-loading processes end, loggers write what they hold
     with suppress(BrokenPipeError):  # nobody reads any more
