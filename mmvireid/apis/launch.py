@@ -92,7 +92,7 @@ def unknown_type(error: Exception) -> Optional[str]:
     Returns:
         The sentence, with the most similar name; None if it is another error.
     """
-    found = isinstance(error, KeyError) and re.match(
+    found = isinstance(error, KeyError) and error.args and re.match(
         r'(\S+) is not in the (?:\w+::)?([\w ]+) registry', str(error.args[0]))
     if not found:
         return None

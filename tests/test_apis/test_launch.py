@@ -43,9 +43,10 @@ def test_groups_of_processes_are_left(tmp_path):
     leave_process_group()  # there is none
 
 
-def test_errors_of_the_program_keep_their_stack():
-    with pytest.raises(ZeroDivisionError), one_sentence_errors():
-        raise ZeroDivisionError
+@pytest.mark.parametrize('error', [ZeroDivisionError(), KeyError(), KeyError('a', 1), KeyError(3)])
+def test_errors_of_the_program_keep_their_stack(error):
+    with pytest.raises(type(error)), one_sentence_errors():
+        raise error
 
 
 @pytest.mark.parametrize(('options', 'warned'), [
