@@ -10,15 +10,15 @@ _base_ = [
 data_root = 'data/synthetic_gap'
 image_size = (64, 32)  # height, width
 # Drawn when data_root does not exist (tools/dataset_converters/make_synthetic.py).
-# 100 people to learn from, 3,060 images. Some colours are bright in infrared where they are
+# 200 people to learn from, 8,160 images. Some colours are bright in infrared where they are
 # dark by day: the nearest neighbours of an image are of its own modality.
 demo_data = dict(
-    ids=140,
-    test_ids=40,
-    images_per_camera=6,
+    ids=260,
+    test_ids=60,
+    images_per_camera=8,
     size=(96, 48),
     seed=0,
-    difficulty=dict(modality_gap=0.0, inversion=0.6))
+    difficulty=dict(modality_gap=0.0, inversion=0.45))
 
 model = dict(
     channels_last=True,
@@ -74,7 +74,7 @@ train_dataloader = dict(
         num_visible_clusters=4,
         num_infrared_clusters=4,
         num_instances=8,
-        num_steps=40))
+        num_steps=80))
 test_dataloader = dict(
     num_workers=0, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 val_dataloader = test_dataloader
@@ -90,7 +90,7 @@ train_cfg = dict(
     ],
     val_interval=4)
 
-# Fewer images of a person than SYSU-MM01 has: about 19 visible and 12 infrared.
+# Fewer images of a person than SYSU-MM01 has: about 25 visible and 16 infrared.
 within = dict(eps=0.5, k1=20, k2=4)
 default_hooks = dict(
     logger=dict(interval=20),
@@ -100,4 +100,4 @@ default_hooks = dict(
         extractor=dict(pipeline=test_pipeline, num_workers=0),
         branches=dict(
             intra=dict(clusterer=dict(visible=within, infrared=within)),
-            cross=dict(clusterer=dict(clusterer=dict(eps=0.4, k1=20, k2=4))))))
+            cross=dict(clusterer=dict(clusterer=dict(eps=0.45, k1=20, k2=4))))))
