@@ -6,15 +6,22 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmvireid.datasets.synthetic import Difficulty, Request, make_synthetic
+from mmvireid.datasets.synthetic import (
+    MANIFEST,
+    Difficulty,
+    Request,
+    make_synthetic,
+    matches_request,
+)
 
 
 def write_demo_data(cfg: Config) -> None:
     """Draw the pictures that a config asks for in ``demo_data``, unless they exist.
 
     A folder that holds anything else than a begun synthetic dataset is left alone: it
-    is someone's own data. With several processes nothing is drawn; the reader then says
-    what is missing.
+    is someone's own data. Pictures drawn for other values of ``demo_data`` are used as they
+    are, and one line says so: results then differ from those of the documentation. With
+    several processes nothing is drawn; the reader then says what is missing.
 
     Args:
         cfg: config of the run. ``demo_data`` has the arguments of
@@ -24,12 +31,17 @@ def write_demo_data(cfg: Config) -> None:
     if not cfg.get('demo_data') or cfg.launcher != 'none':
         return
     root = Path(cfg.test_dataloader.dataset.data_root)
-    record = root / 'synthetic.json'
+    arguments = dict(
+        cfg.demo_data,
+        size=tuple(cfg.demo_data.size),
+        difficulty=Difficulty(**cfg.demo_data.get('difficulty', {})))
+    request = Request('sysu', **arguments)
+    record = root / MANIFEST
     begun = record.is_file() and not json.loads(record.read_text()).get('complete')
     if begun or not root.exists():
         print(f'{root} does not exist yet: drawing synthetic pedestrians, once.', flush=True)
-        arguments = dict(
-            cfg.demo_data,
-            size=tuple(cfg.demo_data.size),
-            difficulty=Difficulty(**cfg.demo_data.get('difficulty', {})))
-        make_synthetic(Request('sysu', **arguments), root, workers=os.cpu_count() or 1)
+        make_synthetic(request, root, workers=os.cpu_count() or 1)
+    elif record.is_file() and not matches_request(root, request):
+        print(f'{root} holds other synthetic pedestrians than this config describes, perhaps '
+              'those of an older version; they are used as they are. Delete the folder to draw '
+              'what the config describes.', flush=True)

@@ -376,7 +376,7 @@ def test_ctrl_c_in_the_demo(start_tool, tiny_config, tmp_path):
     assert 'Type the same command again to continue.' in stopped.stderr
 
 
-def test_the_demo_draws_its_data_when_it_is_missing(forked_workers, tiny_config, tmp_path):
+def test_the_demo_draws_its_data_when_it_is_missing(forked_workers, tiny_config, tmp_path, capsys):
     from mmvireid.apis import load_config, write_demo_data
     data = dict(ids=6, test_ids=2, images_per_camera=2, size=(32, 16), seed=0)
     cfg = load_config(tiny_config, {'demo_data': data, 'data_root': f'{tmp_path}/new'})
@@ -386,6 +386,14 @@ def test_the_demo_draws_its_data_when_it_is_missing(forked_workers, tiny_config,
     drawn[0].unlink()
     write_demo_data(cfg)  # complete once, it is the reader that names what is missing now
     assert not drawn[0].exists()
+    assert 'other synthetic pedestrians' not in capsys.readouterr().out
+
+    # Pictures of another version's config are used, but not silently.
+    write_demo_data(load_config(tiny_config, {'demo_data': dict(data, ids=7),
+                                              'data_root': f'{tmp_path}/new'}))
+    said = capsys.readouterr().out
+    assert f'{tmp_path}/new holds other synthetic pedestrians' in said
+    assert sorted((tmp_path / 'new').glob('cam*/*/*.jpg')) == drawn[1:]
 
     (tmp_path / 'own').mkdir()
     write_demo_data(load_config(tiny_config, {'data_root': f'{tmp_path}/own'}))

@@ -144,6 +144,23 @@ def _is_whole(out: Path, plan: Plan) -> bool:
     return all((out / name).is_file() for name in names)
 
 
+def matches_request(out: Union[str, Path], request: Request) -> bool:
+    """Tell whether a folder holds the pictures of a request, or has begun to.
+
+    Args:
+        out (str | Path): Folder of the dataset.
+        request (Request): What is wanted.
+
+    Returns:
+        bool: False for a missing or empty folder too.
+
+    Raises:
+        FileExistsError: If the folder holds something else than synthetic pictures.
+    """
+    manifest = _read_manifest(Path(out))
+    return manifest is not None and _is_for(manifest, request.as_dict())
+
+
 def make_synthetic(request: Request, out: Union[str, Path], workers: int = 1,
                    quiet: bool = False) -> Report:
     """Write a synthetic dataset, or nothing where it is complete already.
