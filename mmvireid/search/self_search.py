@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.distributed as torch_dist
 
+from mmvireid.precision import full_precision
 from mmvireid.processes import complete_rows, num_processes
 
 from .selection_kernel import merge_block, merge_columns
@@ -81,7 +82,8 @@ def self_topk(features: torch.Tensor,
     if backend == 'torch' and not features.is_cuda and len(features) >= SYMMETRY_FROM:
         if low_precision is None:
             low_precision = multiplies_bfloat16()
-        return _symmetric(features, members, k, metric, low_precision, distributed)
+        with full_precision(features):
+            return _symmetric(features, members, k, metric, low_precision, distributed)
     if distributed:
         return _shared(features, members, k, metric, backend)
     found = []

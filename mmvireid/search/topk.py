@@ -5,6 +5,8 @@ from typing import Callable, Dict, Optional, Tuple, Union
 import numpy as np
 import torch
 
+from mmvireid.precision import full_precision
+
 from .faiss_backend import faiss_topk
 from .ivf import ivf_backend
 from .torch_backend import torch_topk
@@ -64,8 +66,9 @@ def topk(query: Array,
             f'query has {rows.shape[1]} dimensions but gallery has {columns.shape[1]}')
     if len(columns) == 0:
         raise ValueError('the gallery is empty')
-    scores, indices = SEARCH_BACKENDS[backend](rows, columns, min(k, len(columns)), metric,
-                                               chunk_size)
+    with full_precision(rows):
+        scores, indices = SEARCH_BACKENDS[backend](rows, columns, min(k, len(columns)), metric,
+                                                   chunk_size)
     if isinstance(query, np.ndarray):
         return scores.cpu().numpy(), indices.cpu().numpy()
     return scores, indices

@@ -60,16 +60,10 @@ def _search_cuda(query, gallery, bias, k, chunk_size):
     scores = query.new_empty(len(query), k)
     indices = torch.empty(len(query), k, dtype=torch.int64, device=query.device)
     rows = chunk_size or max(1, CUDA_BLOCK // len(gallery))
-    tf32 = torch.backends.cuda.matmul.allow_tf32
-    # TF32 keeps 10 bits of the mantissa: neighbours would be approximate.
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        for start in range(0, len(query), rows):
-            block = torch.addmm(bias, query[start:start + rows], gallery.T)
-            value, index = select_stable(block, k)
-            scores[start:start + rows], indices[start:start + rows] = value, index
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = tf32
+    for start in range(0, len(query), rows):
+        block = torch.addmm(bias, query[start:start + rows], gallery.T)
+        value, index = select_stable(block, k)
+        scores[start:start + rows], indices[start:start + rows] = value, index
     return scores, indices
 
 

@@ -6,6 +6,8 @@ from typing import Mapping, Optional, Sequence, Union
 import numpy as np
 import torch
 
+from mmvireid.precision import full_precision
+
 #: What is kept of each image besides its descriptors.
 ANNOTATIONS = ('identity', 'camera', 'modality', 'sample_idx')
 
@@ -112,7 +114,9 @@ class RetrievalResult:
                 raise ValueError(
                     f'there is no descriptor "{descriptor}"; '
                     f'the model gives {", ".join(sorted(images.descriptors))}')
-        distance = 1 - query.descriptors[descriptor] @ gallery.descriptors[descriptor].T
+        own = query.descriptors[descriptor]
+        with full_precision(own):
+            distance = 1 - own @ gallery.descriptors[descriptor].T
         return cls(query, gallery, distance, descriptor)
 
     def with_distance(self, distance: torch.Tensor) -> 'RetrievalResult':

@@ -30,11 +30,15 @@ def unbroken(tiny_bmil_config, tmp_path_factory):
     return work_dir, runner, watch.rows
 
 
-@pytest.mark.parametrize('epoch', [1, 2, 3])
-def test_resumed_equals_unbroken(unbroken, tiny_bmil_config, tmp_path, epoch):
-    """In the middle of the first stage, between the stages, in the middle of the second."""
+@pytest.mark.parametrize(('epoch', 'seed'), [(1, 0), (2, 5), (3, None)])
+def test_resumed_equals_unbroken(unbroken, tiny_bmil_config, tmp_path, epoch, seed):
+    """In the middle of the first stage, between the stages, in the middle of the second.
+
+    The seed is that of the checkpoint, whatever the config says.
+    """
     work_dir = unbroken[0]
-    train(tiny_bmil_config, tmp_path, resume=work_dir / f'epoch_{epoch}.pth')
+    train(tiny_bmil_config, tmp_path, resume=work_dir / f'epoch_{epoch}.pth',
+          randomness__seed=seed)
     one, other = load(work_dir / 'epoch_4.pth'), load(tmp_path / 'epoch_4.pth')
     for key in ('state_dict', 'optimizer', 'param_schedulers', 'pseudo_labels'):
         assert_same(one[key], other[key])

@@ -27,7 +27,7 @@ def draws():
 
 
 def runner(**entries):
-    loader = SimpleNamespace(persistent_workers=False)
+    loader = SimpleNamespace(persistent_workers=False, sampler=[0, 1])
     return SimpleNamespace(**{
         'seed': 3, 'epoch': 0, 'iter': 0, 'train_dataloader': loader, '_test_loop': None,
         '_load_from': None, 'val_loop': None, 'train_loop': None, **entries})
@@ -44,6 +44,18 @@ def test_an_epoch_has_its_own_draws_however_it_is_reached():
     draws()
     assert seeded(epoch=1) == second
     assert all(a != b for a, b in zip(first, seeded(epoch=0, seed=4)))
+
+
+def test_the_sampler_draws_with_the_seed_of_the_run():
+    loader = SimpleNamespace(persistent_workers=False, sampler=SimpleNamespace(seed=9))
+    EpochSeedHook().before_train_epoch(runner(seed=3, train_dataloader=loader))
+    assert loader.sampler.seed == 3
+
+
+def test_a_seed_for_each_rank_is_refused():
+    with pytest.raises(ValueError, match='diff_rank_seed'):
+        EpochSeedHook().before_train(runner(_randomness_cfg=dict(diff_rank_seed=True)))
+    EpochSeedHook().before_train(runner(_randomness_cfg=dict(seed=1, diff_rank_seed=False)))
 
 
 def test_ranks_share_torch_and_differ_in_transforms(monkeypatch):
@@ -72,7 +84,7 @@ def epoch_of_workers(epoch, rank='0'):
 
 
 def test_persistent_workers_start_anew():
-    loader = SimpleNamespace(persistent_workers=True, _iterator='running')
+    loader = SimpleNamespace(persistent_workers=True, sampler=[0], _iterator='running')
     EpochSeedHook().before_train_epoch(runner(train_dataloader=loader))
     assert loader._iterator is None
 

@@ -18,7 +18,8 @@ class EpochSeedHook(Hook):
     """Seed every generator anew at the start of each training epoch.
 
     A run that is resumed at epoch ``e`` then draws what an unbroken one would have
-    drawn. PyTorch's generators get the same seed on all ranks, so that noise drawn
+    drawn, with the seed that its checkpoint brings, whatever the config says; so does the
+    sampler, which MMEngine builds before it reads the checkpoint. PyTorch's generators get the same seed on all ranks, so that noise drawn
     inside a loss over the gathered batch agrees; Python's and NumPy's, which the
     transforms use, differ by rank.
 
@@ -28,6 +29,17 @@ class EpochSeedHook(Hook):
 
     priority = 'VERY_HIGH'
 
+    def before_train(self, runner: Runner) -> None:
+        """Refuse a second way to make ranks differ, which would part them.
+
+        Raises:
+            ValueError: with ``randomness.diff_rank_seed``.
+        """
+        if runner._randomness_cfg.get('diff_rank_seed'):
+            raise ValueError('randomness.diff_rank_seed gives each rank another seed, but samplers '
+                             'and clusterings need the same; leave it False: transforms draw '
+                             'other numbers on each rank anyway')
+
     def before_train_epoch(self, runner: Runner) -> None:
         """Derive the seeds of this epoch from the seed of the run."""
         shared, local = _spawn_seeds(runner.seed, runner.epoch, get_rank())
@@ -35,6 +47,8 @@ class EpochSeedHook(Hook):
         random.seed(local)
         np.random.seed(local)
         loader = runner.train_dataloader
+        if hasattr(loader.sampler, 'seed'):
+            loader.sampler.seed = runner.seed
         if loader.persistent_workers:
             # They would go on with the random state of the last epoch, which a resumed
             # run does not have: start them anew.

@@ -5,6 +5,8 @@ from typing import Iterator, Sequence, Union
 import numpy as np
 import torch
 
+from mmvireid.precision import full_precision
+
 Array = Union[np.ndarray, torch.Tensor]
 
 
@@ -18,7 +20,9 @@ def cosine_distance(query: Array, gallery: Array) -> torch.Tensor:
     Returns:
         torch.Tensor: shape ``(Q, G)``, in [0, 2] up to rounding.
     """
-    product = torch.as_tensor(query) @ torch.as_tensor(gallery).T
+    query = torch.as_tensor(query)
+    with full_precision(query):
+        product = query @ torch.as_tensor(gallery).T
     return product.neg_().add_(1)
 
 

@@ -7,6 +7,7 @@ import torch
 
 from mmvireid.clustering import jaccard_pairs, k_reciprocal_encoding
 from mmvireid.clustering.neighbors import NeighborLists, half_of
+from mmvireid.precision import full_precision
 from mmvireid.search.topk import float_rows, topk
 
 Array = Union[np.ndarray, torch.Tensor]
@@ -78,7 +79,8 @@ def k_reciprocal_rerank(query: Array,
     jaccard = np.ones((num_query, num - num_query), dtype=np.float32)
     owner = np.repeat(rows, np.diff(pairs.indptr))
     jaccard[owner, pairs.indices - num_query] = pairs.data
-    result = features[:num_query] @ features[num_query:].T
+    with full_precision(features):
+        result = features[:num_query] @ features[num_query:].T
     result = result.mul_(-2).add_(2).clamp_(min=0).div_(farthest[:num_query, None])
     result.mul_(lambda_value).add_(
         torch.from_numpy(jaccard).to(result.device), alpha=1 - lambda_value)
