@@ -12,26 +12,32 @@ from mmvireid.processes import main_process_computes
 from mmvireid.registry import TASK_UTILS
 from mmvireid.search.topk import float_rows
 
-from .jaccard import distance_from_lists, neighbor_lists
+from .encoding import distinct_rows, k_reciprocal_encoding
+from .jaccard import distance_of_encoding, neighbor_lists
 
 Array = Union[np.ndarray, torch.Tensor]
 
 logger = logging.getLogger(__name__)
 
 
-def dbscan_labels(distance: sparse.csr_matrix, *, eps: float, min_samples: int = 4) -> np.ndarray:
+def dbscan_labels(distance: sparse.csr_matrix,
+                  *,
+                  eps: float,
+                  min_samples: int = 4,
+                  counts: Optional[np.ndarray] = None) -> np.ndarray:
     """Cluster a sparse distance matrix by density.
 
     Args:
         distance: shape ``(N, N)``, pairs that are not stored are too far to be neighbours.
         eps: largest distance of neighbours.
         min_samples: neighbours, the image itself included, that make a core image.
+        counts: shape ``(N,)`` int, how many images each row stands for; None for one.
 
     Returns:
         np.ndarray: shape ``(N,)`` int64, clusters 0 to K - 1, -1 for outliers.
     """
     cluster = DBSCAN(eps=eps, min_samples=min_samples, metric='precomputed')
-    return cluster.fit_predict(distance).astype(np.int64)
+    return cluster.fit_predict(distance, sample_weight=counts).astype(np.int64)
 
 
 def disjoint_subsets(num_images: int, ratio: float,
@@ -172,8 +178,17 @@ class JaccardDBSCAN:
                 logger.warning(shortage)
 
         def cluster() -> np.ndarray:
-            distance = distance_from_lists(chosen, lists, max_distance=self.eps)
-            return dbscan_labels(distance, eps=self.eps, min_samples=self.min_samples)
+            encoding = k_reciprocal_encoding(chosen, lists)
+            # Equal images, of a network that has collapsed or a camera that sees nothing,
+            # are all neighbours of each other: N x N pairs if each were a row.
+            kept, kinds, counts = distinct_rows(encoding)
+            if len(kept) == len(kinds):
+                counts = None
+            else:
+                encoding = encoding[kept]
+            distance = distance_of_encoding(encoding, max_distance=self.eps)
+            return dbscan_labels(distance, eps=self.eps, min_samples=self.min_samples,
+                                 counts=counts)[kinds]
 
         labels[rows] = main_process_computes(cluster) if self.distributed else cluster()
         return labels

@@ -1,6 +1,6 @@
 """The k-reciprocal encoding: each image as a sparse vector over the images around it."""
 
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from .encoding_kernels import (
 from .neighbors import NeighborLists
 
 #: Pairs whose products are formed at once on a CUDA device.
-CUDA_PAIRS = 2**18
+CUDA_PAIRS = 2**15
 
 
 def k_reciprocal_encoding(features: torch.Tensor,
@@ -56,6 +56,47 @@ def k_reciprocal_encoding(features: torch.Tensor,
         indptr, indices, values = average_rows(indptr, indices, values, neighbors, weights,
                                                torch.get_num_threads())
     return sparse.csr_matrix((values, indices, indptr), shape=(num, num))
+
+
+def distinct_rows(encoding: sparse.csr_matrix) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the encodings that differ.
+
+    Args:
+        encoding: shape ``(N, M)``, sorted indices, no empty row.
+
+    Returns:
+        tuple: rows of shape ``(R,)``, the first of each kind, ascending; for each of the N
+        rows its kind, 0 to R - 1; and the number of rows of each kind.
+    """
+    num, sizes = encoding.shape[0], np.diff(encoding.indptr)
+    starts = encoding.indptr[:-1]
+    _, first, kinds, counts = np.unique(
+        _row_keys(encoding), return_index=True, return_inverse=True, return_counts=True)
+    owner = first[kinds]
+    others = np.flatnonzero(owner != np.arange(num))
+    same = sizes[others] == sizes[owner[others]]
+    if same.all():
+        within = np.arange(sizes[others].sum()) - np.repeat(
+            np.cumsum(sizes[others]) - sizes[others], sizes[others])
+        own = np.repeat(starts[others], sizes[others]) + within
+        model = np.repeat(starts[owner[others]], sizes[others]) + within
+        same = ((encoding.indices[own] == encoding.indices[model])
+                & (encoding.data[own] == encoding.data[model]))
+    if not same.all():
+        # Two kinds have the same key, once in 2^64: take all rows for different.
+        return np.arange(num), np.arange(num), np.ones(num, np.int64)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[kinds], counts[order]
+
+
+def _row_keys(encoding):
+    """Return a number for each row, the same for equal rows, another for nearly all others."""
+    # Weights are positive: equal numbers have equal bits.
+    words = encoding.indices.astype(np.uint64) << np.uint64(32) | encoding.data.view(np.uint32)
+    words = (words ^ words >> np.uint64(29)) * np.uint64(0x9E3779B97F4A7C15)
+    return np.add.reduceat(words ^ words >> np.uint64(32), encoding.indptr[:-1])
 
 
 def _products(features, indptr, indices):

@@ -41,7 +41,9 @@ def jaccard_distance(features: Array,
     Plain, modality-aware (``modality``) or camera-aware (``cameras``).
 
     An image pair without a common neighbour is at distance exactly 1 and is not stored, so
-    the result, and everything on the way to it, holds a few hundred numbers per image.
+    the result, and everything on the way to it, holds a few hundred numbers per image. Equal
+    images are all at distance 0 of each other, though: a thousand of them are a million
+    pairs. :class:`JaccardDBSCAN` takes such images once.
     Features need not be of unit length: the plain distance ranks by Euclidean distance,
     the others by inner product, all weight by ``2 - 2 f_i . f_j``. The defaults are those
     of BMIL's released code (arXiv 2512.07760) and of CA-Jaccard's (CVPR 2024).
@@ -88,7 +90,7 @@ def jaccard_distance(features: Array,
         k2_inter=k2_inter, backend=backend, distributed=distributed)
     for shortage in lists.shortages:
         warnings.warn(shortage, stacklevel=2)
-    return distance_from_lists(features, lists, max_distance=max_distance)
+    return distance_of_encoding(k_reciprocal_encoding(features, lists), max_distance=max_distance)
 
 
 def neighbor_lists(features: torch.Tensor,
@@ -157,20 +159,18 @@ def neighbor_lists(features: torch.Tensor,
                           distributed=distributed)
 
 
-def distance_from_lists(features: torch.Tensor, lists: NeighborLists, *,
-                        max_distance: float = 1.0) -> sparse.csr_matrix:
-    """Compute the Jaccard distance once the neighbours are known.
+def distance_of_encoding(encoding: sparse.csr_matrix, *,
+                         max_distance: float = 1.0) -> sparse.csr_matrix:
+    """Compute the Jaccard distance of encodings with one another.
 
     Args:
-        features: shape ``(N, D)`` float32, torch (CPU or CUDA).
-        lists: neighbour lists of all images.
+        encoding: shape ``(R, N)``, rows sum to 1.
         max_distance: largest distance to store.
 
     Returns:
-        scipy.sparse.csr_matrix: shape ``(N, N)``, see :func:`jaccard_distance`.
+        scipy.sparse.csr_matrix: shape ``(R, R)``, see :func:`jaccard_distance`.
     """
-    encoding = k_reciprocal_encoding(features, lists)
-    num = len(features)
+    num = encoding.shape[0]
     upper = jaccard_pairs(encoding, np.arange(num), np.arange(1, num + 1), max_distance)
     return _mirror(upper)
 
@@ -183,13 +183,13 @@ def jaccard_pairs(encoding: sparse.csr_matrix, rows: np.ndarray, first_columns: 
     columns that share an image with the row are visited, through the transposed encoding.
 
     Args:
-        encoding: shape ``(N, N)``, rows sum to 1.
+        encoding: shape ``(M, N)``, rows sum to 1.
         rows: shape ``(R,)`` int, rows to compute.
         first_columns: shape ``(R,)`` int, lower columns are left out.
         max_distance: largest distance to store.
 
     Returns:
-        scipy.sparse.csr_matrix: shape ``(R, N)`` float32, columns not sorted. Distances of
+        scipy.sparse.csr_matrix: shape ``(R, M)`` float32, columns not sorted. Distances of
         exactly 1 are not stored.
     """
     transposed = encoding.tocsc()
@@ -210,7 +210,7 @@ def jaccard_pairs(encoding: sparse.csr_matrix, rows: np.ndarray, first_columns: 
     return sparse.csr_matrix(
         (np.concatenate([part[2] for part in parts]), np.concatenate([part[1] for part in parts]),
          np.concatenate([[0], np.cumsum(sizes)])),
-        shape=(len(rows), encoding.shape[1]))
+        shape=(len(rows), encoding.shape[0]))
 
 
 def _mirror(upper: sparse.csr_matrix) -> sparse.csr_matrix:

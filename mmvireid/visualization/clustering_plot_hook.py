@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
-from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
 from mmvireid.errors import ClusteringError
+from mmvireid.processes import main_process_computes
 from mmvireid.registry import HOOKS
 from mmvireid.structures import ClusteringEpoch
 
@@ -96,9 +96,8 @@ class ClusteringPlotHook(Hook):
                 'ClusteringPlotHook draws what PseudoLabelHook finds, and this config has no '
                 'PseudoLabelHook: switch the pictures off, or train a method that clusters.')
 
-    @master_only
     def before_train_epoch(self, runner: Runner) -> None:
-        """Draw.
+        """Draw, on the main process; the others wait as long as that takes.
 
         Raises:
             ClusteringError: if this epoch has not been clustered yet.
@@ -111,6 +110,10 @@ class ClusteringPlotHook(Hook):
             raise ClusteringError(
                 'ClusteringPlotHook runs before the first clustering: give it a lower priority '
                 'than the hook that clusters.')
+        main_process_computes(lambda: self._write(runner, found))
+
+    def _write(self, runner: Runner, found: ClusteringEpoch) -> None:
+        """Write the pictures and hand them to the visualiser."""
         folder = Path(self.out_dir or Path(runner.work_dir) / 'clustering')
         epoch = found.epoch + 1
         for name, picture in self.draw(found).items():

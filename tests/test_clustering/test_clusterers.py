@@ -5,10 +5,12 @@ import pytest
 import torch
 from reference.features import people
 from reference.k_reciprocal import naive_jaccard
+from scipy import sparse
 from sklearn.cluster import DBSCAN
 from sklearn.metrics import adjusted_rand_score
 
 from mmvireid.clustering import dbscan_labels, disjoint_subsets, jaccard_distance
+from mmvireid.clustering.encoding import distinct_rows
 from mmvireid.registry import TASK_UTILS
 
 
@@ -43,6 +45,71 @@ def test_cutting_the_distance_at_eps_loses_nothing():
     whole = jaccard_distance(features, k1=12, k2=4, modality=modality)
     np.testing.assert_array_equal(
         build(eps=0.5, modality_aware=True)(features, modality), dbscan_labels(whole, eps=0.5))
+
+
+@pytest.mark.parametrize('aware', [False, True])
+@pytest.mark.parametrize('min_samples', [2, 4, 9])
+def test_equal_images_count_one_by_one(aware, min_samples):
+    """They are one row of the distance, and as many neighbours as they are."""
+    features, modality, _ = people(5, num_ids=8, visible=6, infrared=6)
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([np.arange(len(features)), rng.integers(len(features), size=60),
+                           np.full(50, 7)])
+    rows = rng.permutation(rows)
+    features, modality = features[rows], modality[rows]
+    whole = jaccard_distance(features, k1=12, k2=4, modality=modality if aware else None)
+    expected = dbscan_labels(whole, eps=0.5, min_samples=min_samples)
+    labels = build(eps=0.5, min_samples=min_samples, modality_aware=aware)(features, modality)
+    np.testing.assert_array_equal(labels, expected)
+    assert labels.max() > 0
+
+
+@pytest.mark.parametrize('aware', [False, True])
+def test_a_collapsed_network_does_not_fill_the_memory(monkeypatch, aware):
+    """All features equal: one cluster, and nothing of N x N on the way to it."""
+    pairs = []
+
+    def watched(distance, **options):
+        pairs.append(distance.nnz)
+        return dbscan_labels(distance, **options)
+
+    monkeypatch.setattr('mmvireid.clustering.clusterers.dbscan_labels', watched)
+    labels = build(modality_aware=aware)(np.full((3000, 16), 0.25, np.float32),
+                                         np.arange(3000) % 2)
+    assert set(labels) == {0}
+    assert pairs[0] < 10_000
+
+
+def random_encoding(seed, kinds=6, rows=40, columns=30):
+    """Rows of a few kinds, some of them alike but for one weight or one column."""
+    rng = np.random.default_rng(seed)
+    dense = rng.random((kinds, columns)).astype(np.float32)
+    dense[rng.random(dense.shape) < 0.8] = 0
+    dense[:, 0] = 0.5
+    dense[1] = dense[0]
+    dense[1, 0] = np.nextafter(np.float32(0.5), np.float32(1))
+    dense[2] = np.roll(dense[0], 1)
+    return sparse.csr_matrix(dense[rng.integers(kinds, size=rows)])
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_distinct_rows(monkeypatch, seed):
+    encoding = random_encoding(seed)
+    rows, kinds, counts = distinct_rows(encoding)
+    unique, first, expected = np.unique(
+        encoding.toarray(), axis=0, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    np.testing.assert_array_equal(rows, first[order])
+    np.testing.assert_array_equal(counts, expected[order])
+    np.testing.assert_array_equal(encoding[rows][kinds].toarray(), encoding.toarray())
+
+    # Different rows with the same key are not taken for equal.
+    monkeypatch.setattr('mmvireid.clustering.encoding._row_keys',
+                        lambda encoding: np.zeros(encoding.shape[0], np.uint64))
+    rows, kinds, counts = distinct_rows(encoding)
+    np.testing.assert_array_equal(rows, np.arange(40))
+    np.testing.assert_array_equal(kinds, np.arange(40))
+    assert (counts == 1).all()
 
 
 def test_images_outside_of_the_subset_get_no_label():

@@ -267,6 +267,20 @@ def test_a_resumed_run_knows_what_came_before_it(tmp_path, resumed_epoch, best):
     assert record['best']['epoch'] == best
 
 
+def test_the_record_beside_the_checkpoint_counts(tmp_path):
+    """Not that of another run which happens to lie in the work directory."""
+    for folder, value in (('origin', 3.0), ('here', 9.0)):
+        validated(LastAndBestHook(), tmp_path / folder, 1, value)
+    for checkpoint, expected in (('origin/epoch_1.pth', 3.0), ('moved/epoch_1.pth', 9.0),
+                                 (None, 9.0)):
+        resumed = LastAndBestHook()
+        resumed.before_train(runner(
+            _resume=True, epoch=1, work_dir=tmp_path / 'here',
+            _load_from=checkpoint and str(tmp_path / checkpoint)))
+        entry, = resumed.history
+        assert entry['metrics']['sysu/all_single/base/mAP'] == expected
+
+
 class Epochs(EpochBasedTrainLoop):
     """A training of ten epochs, validated after every fourth from the third on."""
 

@@ -162,6 +162,11 @@ def test_the_last_good_labels_are_kept(tmp_path, caplog, branch, failure, words)
     assert run.hook.branches[branch].failures == 0
     records = json.loads((tmp_path / 'clustering.json').read_text())
     assert {record['epoch'] for record in records} == {1, 2, 3, 4}
+    # The record is of what was found, not of what was used in its place.
+    assert {record['epoch'] for record in records if record['failed']} == {2, 3}
+    in_clusters = {epoch: sum(r['images'] - r['outliers'] for r in records if r['epoch'] == epoch)
+                   for epoch in (1, 2)}
+    assert in_clusters == {1: (OUTCOMES[kept] >= 0).sum(), 2: (OUTCOMES[failure] >= 0).sum()}
 
 
 def test_an_associator_never_meets_a_modality_without_clusters(tmp_path, caplog):
@@ -191,8 +196,11 @@ def test_without_any_labels_training_does_not_begin(tmp_path):
 
 def test_turns_of_a_branch_without_labels_go_to_the_other(tmp_path, caplog):
     run = Run(tmp_path, intra=4 * ['good'], cross=['nothing', 'one', 'mixed', 'nothing'])
-    for _ in range(2):
+    for epoch in (1, 2):
         assert run.epoch() == 4 * ['intra']
+        records = json.loads((tmp_path / 'clustering.json').read_text())
+        assert {(r['branch'], r['failed']) for r in records if r['epoch'] == epoch} == {
+            ('intra', False), ('cross', True)}
         assert set(run.hook.last_clustering.labels) == {'intra'}
         assert 'sits this epoch out' in caplog.records[-1].getMessage()
     for _ in range(2):

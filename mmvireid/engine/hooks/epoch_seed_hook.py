@@ -19,9 +19,9 @@ class EpochSeedHook(Hook):
 
     A run that is resumed at epoch ``e`` then draws what an unbroken one would have
     drawn, with the seed that its checkpoint brings, whatever the config says; so does the
-    sampler, which MMEngine builds before it reads the checkpoint. PyTorch's generators get the same seed on all ranks, so that noise drawn
-    inside a loss over the gathered batch agrees; Python's and NumPy's, which the
-    transforms use, differ by rank.
+    sampler, which MMEngine builds before it reads the checkpoint. PyTorch's generators
+    get the same seed on all ranks, so that noise drawn inside a loss over the gathered
+    batch agrees; Python's and NumPy's, which the transforms use, differ by rank.
 
     Runs first (VERY_HIGH), so that hooks that cluster or sample before the epoch
     draw from the same state as well.
@@ -36,9 +36,10 @@ class EpochSeedHook(Hook):
             ValueError: with ``randomness.diff_rank_seed``.
         """
         if runner._randomness_cfg.get('diff_rank_seed'):
-            raise ValueError('randomness.diff_rank_seed gives each rank another seed, but samplers '
-                             'and clusterings need the same; leave it False: transforms draw '
-                             'other numbers on each rank anyway')
+            raise ValueError(
+                'randomness.diff_rank_seed gives each rank another seed, but samplers and '
+                'clusterings need the same; leave it False: transforms draw other numbers on '
+                'each rank anyway')
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Derive the seeds of this epoch from the seed of the run."""

@@ -11,6 +11,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmvireid.compat import write_atomically
 from mmvireid.registry import HOOKS
 
+from .records import record_to_go_on_with
+
 _FILE = 'last_and_best.json'
 
 
@@ -41,9 +43,8 @@ class LastAndBestHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Take over the evaluations of the run that is resumed."""
-        beside_checkpoint = Path(runner._load_from or runner.work_dir).parent / _FILE
-        path = next((p for p in (_record_path(runner), beside_checkpoint) if p.is_file()), None)
-        if runner._resume and path is not None:
+        path = record_to_go_on_with(runner, _FILE)
+        if path is not None:
             entries = json.loads(path.read_text())['history']
             self.history = [entry for entry in entries if entry['epoch'] <= runner.epoch]
         # One answer for all: ranks on other machines may not see the file.

@@ -20,6 +20,8 @@ from mmvireid.errors import ClusteringError
 from mmvireid.registry import HOOKS, TASK_UTILS
 from mmvireid.structures import ClusteringEpoch, Modality
 
+from .records import record_to_go_on_with
+
 _FILE = 'clustering.json'
 #: First word of the random key of subset clustering, so that it shares numbers with
 #: nothing else that is drawn from seed and epoch.
@@ -72,7 +74,8 @@ class PseudoLabelHook(Hook):
     keeps the last good labels of the branch, with prototypes from the new features. As long
     as a branch has had no labels at all, its turns go to the other branches.
 
-    Each epoch is logged and written to ``clustering.json`` in the work directory. Where the
+    Each epoch is logged and written to ``clustering.json`` in the work directory, with
+    ``failed`` set where the clusters described were not fit to learn from. Where the
     dataset knows identities, the clusters are compared with them, in the log only.
 
     Args:
@@ -112,10 +115,8 @@ class PseudoLabelHook(Hook):
         # A run of the same process that ended in an error has left its own behind.
         logger.handlers = [h for h in logger.handlers if not isinstance(h, _ToLogOfRun)]
         logger.addHandler(_ToLogOfRun(runner.logger))
-        beside_checkpoint = Path(runner._load_from or runner.work_dir).parent / _FILE
-        places = (Path(runner.work_dir) / _FILE, beside_checkpoint)
-        path = next((place for place in places if place.is_file()), None)
-        if runner._resume and path is not None:
+        path = record_to_go_on_with(runner, _FILE)
+        if path is not None:
             records = json.loads(path.read_text())
             self._records = [r for r in records if r['epoch'] <= runner.epoch]
 
@@ -134,19 +135,20 @@ class PseudoLabelHook(Hook):
         wanted = self._wanted(runner)
         labels, rows = {}, []
         for name in wanted:
-            found, plans, parts = self._label(runner, name, features)
+            found, plans, failed, parts = self._label(runner, name, features)
             if self.branches[name].good_labels is not None:
-                labels[name] = found.labels
-                separate = all(plan.modality is not None for plan in plans)
-                rows += [
-                    dict(
-                        epoch=runner.epoch + 1,
-                        branch=name,
-                        modality=which,
-                        **asdict(report),
-                        seconds=dict(extract=seconds, **parts))
-                    for which, report in _reports(found, modality, identities, separate).items()
-                ]
+                labels[name] = self.branches[name].good_labels
+            separate = all(plan.modality is not None for plan in plans)
+            rows += [
+                dict(
+                    epoch=runner.epoch + 1,
+                    branch=name,
+                    modality=which,
+                    failed=failed,
+                    **asdict(report),
+                    seconds=dict(extract=seconds, **parts))
+                for which, report in _reports(found, modality, identities, separate).items()
+            ]
         if not labels:
             raise ClusteringError(
                 'the first clustering of the training found nothing to learn from: '
@@ -205,8 +207,11 @@ class PseudoLabelHook(Hook):
         return tuple(self.branches if stage is None else stage.branches)
 
     def _label(self, runner: Runner, name: str, features: torch.Tensor
-               ) -> tuple[Partition, list[MemoryPlan], dict[str, float]]:
-        """Cluster for one branch; hand labels and memories over if there are any."""
+               ) -> tuple[Partition, list[MemoryPlan], bool, dict[str, float]]:
+        """Cluster for one branch; hand labels and memories over if there are any.
+
+        Returns what was found, the memories in use, whether it failed, and seconds.
+        """
         branch, dataset = self.branches[name], runner.train_dataloader.dataset
         modality = np.asarray(dataset.modalities)
         start = time.perf_counter()
@@ -225,14 +230,13 @@ class PseudoLabelHook(Hook):
         if problem:
             self._count_failure(runner, name, problem)
             if branch.good_labels is not None:
-                found = Partition(branch.good_labels, branch.good_labels >= 0)
-                plans = branch.memory(features, found.labels, modality)
+                plans = branch.memory(features, branch.good_labels, modality)
         else:
             branch.good_labels, branch.failures = found.labels, 0
         if branch.good_labels is not None:
             _head(runner).reset(name, plans)
-            runner.train_dataloader.sampler.set_labels(found.labels, name)
-        return found, plans, dict(
+            runner.train_dataloader.sampler.set_labels(branch.good_labels, name)
+        return found, plans, problem is not None, dict(
             cluster=clustered - start,
             associate=associated - clustered,
             memory=time.perf_counter() - associated)
@@ -262,7 +266,8 @@ class PseudoLabelHook(Hook):
         runner.logger.info(f'Clusters of epoch {runner.epoch + 1}\n{format_rows(rows)}')
         numbers = {
             f'clustering/{row["branch"]}_{row["modality"]}/{key}': row[key]
-            for row in rows for key in ('clusters', 'mixed', 'outliers', 'linked', 'ari', 'purity')
+            for row in rows
+            for key in ('clusters', 'mixed', 'outliers', 'linked', 'ari', 'nmi', 'purity')
             if row[key] is not None
         }
         runner.visualizer.add_scalars(numbers, step=runner.epoch + 1)
@@ -291,7 +296,8 @@ def format_rows(rows: list[dict]) -> str:
         lines.append(
             f'{row["branch"] + " " + row["modality"]:<20}{row["clusters"]:>9}{row["mixed"]:>7}'
             f'{outliers:>14}{row["linked"]:>10.1f}{_number(row["ari"], 7, 3)}'
-            f'{_number(row["nmi"], 7, 3)}{_number(row["purity"], 10, 1)}   {seconds}')
+            f'{_number(row["nmi"], 7, 3)}{_number(row["purity"], 10, 1)}   {seconds}'
+            f'{"   failed, not used" if row["failed"] else ""}')
     return '\n'.join(lines)
 
 

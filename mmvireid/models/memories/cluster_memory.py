@@ -138,7 +138,7 @@ class ClusterMemory(nn.Module):
 
         Args:
             features: shape ``(N, D)``, of any length: they are normalised here.
-            labels: shape ``(N,)``, prototypes 0 .. K-1, -1 for images to leave out.
+            labels: shape ``(N,)`` int, prototypes 0 .. K-1, -1 for images to leave out.
 
         Returns:
             Scalar, float32 or wider.
@@ -147,6 +147,7 @@ class ClusterMemory(nn.Module):
             RuntimeError: before the first :meth:`reset`.
         """
         blocks = self._blocks_on(features.device)
+        labels = labels.long()
         with without_autocast(features):
             unit = unit_rows(at_least_float32(features))
             losses = []

@@ -123,8 +123,11 @@ class CrossModalityReIdentifier(BaseModel):
         """
         modality = modality_of(data_samples)
         ids = self.training_targets(data_samples, modality)
+        # Copied before the forward pass: a copy behind it would wait until it has ended.
+        ids = ids.to(inputs.device, non_blocking=True)
+        on_device = modality.to(inputs.device, non_blocking=True)
         pooled = self.extract_feat(inputs, modality)
-        ids, modality = ids.to(pooled.device), modality.to(pooled.device)
+        modality = on_device
         if self.gather:
             pooled, ids, modality = gather_rows(pooled), gather_rows(ids), gather_rows(modality)
         order = modality.argsort(stable=True)
