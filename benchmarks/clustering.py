@@ -3,14 +3,15 @@
 The unit is one plain float32 product of the features with themselves, N x N, in blocks of
 2,048 rows: what any exact method without tricks pays for its neighbours alone. It is
 measured in the same run, before and after the clustering, because a shared machine is not
-equally fast at all times. Memory is the peak of the process above what it held once the
-features were there.
+equally fast at all times. Memory is the peak above what was held once the features were
+there: of the process, or of the GPU where the features are on one.
 
-Features are synthetic, 2,048-d: 395 people, SYSU-MM01's six cameras and its share of visible
+Features are synthetic, 2,048-d: 395 people, more beyond the 34,167 images of SYSU-MM01, SYSU-MM01's six cameras and its share of visible
 images, with offsets of modality, of camera and of both together with the person, so that the
 nearest neighbours of an image are nearly always of its own modality.
 
     python benchmarks/clustering.py [--sizes 4000 8000 16000 23038 34167] [--device cuda]
+    python benchmarks/clustering.py --sizes 1000000 --device cuda --whole-only
 """
 
 import argparse
@@ -39,14 +40,15 @@ def make_features(num, seed=0):
     def draw(*shape):
         return torch.randn(*shape, DIM, generator=generator)
 
+    num_ids = NUM_IDS * max(1, round(num / (VISIBLE + INFRARED)))
     num_visible = round(num * VISIBLE / (VISIBLE + INFRARED))
     modality = torch.zeros(num, dtype=torch.long)
     modality[num_visible:] = 1
-    identity = torch.randint(NUM_IDS, (num, ), generator=generator)
+    identity = torch.randint(num_ids, (num, ), generator=generator)
     camera = torch.randint(4, (num, ), generator=generator)
     camera[num_visible:] = 4 + camera[num_visible:] % 2
-    person, shift, camera_shift = draw(NUM_IDS), draw(2), draw(6)
-    person_modality, person_camera = draw(2, NUM_IDS), draw(6, NUM_IDS)
+    person, shift, camera_shift = draw(num_ids), draw(2), draw(6)
+    person_modality, person_camera = draw(2, num_ids), draw(6, num_ids)
     features = torch.empty(num, DIM)
     for rows in torch.arange(num).split(4096):
         i, m, c = identity[rows], modality[rows], camera[rows]
@@ -57,9 +59,16 @@ def make_features(num, seed=0):
 
 
 class PeakMemory:
-    """Watch the resident memory of this process while a block of code runs."""
+    """Watch the memory of the GPU, or the resident memory of this process, for a while."""
+
+    def __init__(self, device):
+        self.device = device
 
     def __enter__(self):
+        if self.device.type == 'cuda':
+            torch.cuda.reset_peak_memory_stats(self.device)
+            self.start = torch.cuda.memory_allocated(self.device)
+            return self
         self.start = self.peak = self.resident()
         self.running = True
         self.thread = threading.Thread(target=self.watch, daemon=True)
@@ -67,8 +76,11 @@ class PeakMemory:
         return self
 
     def __exit__(self, *error):
-        self.running = False
-        self.thread.join()
+        if self.device.type == 'cuda':
+            self.peak = torch.cuda.max_memory_allocated(self.device)
+        else:
+            self.running = False
+            self.thread.join()
         self.gib = (self.peak - self.start) / 2**30
 
     def watch(self):
@@ -103,6 +115,14 @@ def plain_product(features):
         features[start:start + 2048] @ features.T
 
 
+def count_mixed(labels, modality):
+    """Count the clusters with images of both modalities."""
+    kept = labels >= 0
+    held = [np.bincount(labels[kept & (modality == m)], minlength=labels.max() + 1) > 0
+            for m in (0, 1)]
+    return int((held[0] & held[1]).sum())
+
+
 def cluster(features, modality, eps):
     """Run the whole step and return its labels."""
     distance = jaccard_distance(features, modality=modality, max_distance=eps)
@@ -115,6 +135,10 @@ def main():
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--eps', type=float, default=0.6)
+    parser.add_argument(
+        '--whole-only', action='store_true',
+        help='do not time the product and the search by themselves, which take longer than the '
+        'whole on a large set')
     parser.add_argument('--ivf', action='store_true', help='time the approximate search too')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -130,14 +154,17 @@ def main():
     for num in args.sizes:
         features, modality, identity = make_features(num)
         features = features.to(args.device)
-        before, _ = timed(features, lambda f=features: plain_product(f))
-        search, _ = timed(features, lambda f=features, m=modality: self_topk(f, 15, groups=m))
-        with PeakMemory() as memory:
+        before = search = after = float('nan')
+        if not args.whole_only:
+            before, _ = timed(features, lambda f=features: plain_product(f))
+            search, _ = timed(features, lambda f=features, m=modality: self_topk(f, 15, groups=m))
+        with PeakMemory(features.device) as memory:
             whole, labels = timed(features,
                                   lambda f=features, m=modality: cluster(f, m, args.eps))
-        after, _ = timed(features, lambda f=features: plain_product(f))
+        if not args.whole_only:
+            after, _ = timed(features, lambda f=features: plain_product(f))
         product = (before + after) / 2
-        mixed = sum(len(np.unique(modality[labels == c])) == 2 for c in range(labels.max() + 1))
+        mixed = count_mixed(labels, modality)
         print(f'{num:7d} {product:11.2f} {search:10.2f} {whole:10.2f} {whole / product:15.2f} '
               f'{memory.gib:10.2f}   {labels.max() + 1} ({mixed}) / {(labels < 0).sum()} / '
               f'{adjusted_rand_score(identity, labels):.3f}', flush=True)
