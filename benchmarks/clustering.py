@@ -6,9 +6,10 @@ measured in the same run, before and after the clustering, because a shared mach
 equally fast at all times. Memory is the peak above what was held once the features were
 there: of the process, or of the GPU where the features are on one.
 
-Features are synthetic, 2,048-d: 395 people, more beyond the 34,167 images of SYSU-MM01, SYSU-MM01's six cameras and its share of visible
-images, with offsets of modality, of camera and of both together with the person, so that the
-nearest neighbours of an image are nearly always of its own modality.
+Features are synthetic, 2,048-d: 395 people, more beyond the 34,167 images of SYSU-MM01, its
+six cameras and its share of visible images, with offsets of modality, of camera and of both
+together with the person, so that the nearest neighbours of an image are nearly always of its
+own modality.
 
     python benchmarks/clustering.py [--sizes 4000 8000 16000 23038 34167] [--device cuda]
     python benchmarks/clustering.py --sizes 1000000 --device cuda --whole-only

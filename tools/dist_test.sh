@@ -2,6 +2,10 @@
 # Several processes on this machine: bash tools/dist_test.sh CONFIG CHECKPOINT NUM_PROCESSES [options of tools/test.py]
 # Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
 set -euo pipefail
+if (($# < 3)); then
+    sed -n '2,/^[^#]/s/^# //p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+fi
 CONFIG=$1
 CHECKPOINT=$2
 NUM=$3

@@ -2,6 +2,10 @@
 # Several processes on this machine: bash tools/dist_train.sh CONFIG NUM_PROCESSES [options of tools/train.py]
 # Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
 set -euo pipefail
+if (($# < 2)); then
+    sed -n '2,/^[^#]/s/^# //p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+fi
 CONFIG=$1
 NUM=$2
 TOOLS=$(dirname "${BASH_SOURCE[0]}")

@@ -7,6 +7,8 @@ import inspect
 import json
 import os
 import re
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,7 +60,8 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     Errors that mmvireid raises on purpose are printed without a stack, also when a
     data-loading process raised them, and so is a ``type`` that nobody registered;
     ``MMVIREID_TRACEBACK=1`` brings the stack back. Ctrl-C exits with code 130, also if a
-    library swallowed it on the way. Any other error is a fault of the program and keeps
+    library swallowed it on the way. A pipe that nobody reads any more ends the program
+    without a word. Any other error is a fault of the program and keeps
     its stack. One of several processes ends here when its work has succeeded.
 
     Args:
@@ -67,9 +70,14 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     try:
         with remembered_interrupts():
             yield
+        sys.stdout.flush()
         if num_processes() > 1:
             leave_process_group()
             _leave_standing(0)
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
         message = unknown_type(error)
         if message is None and _is_deliberate(error):
@@ -81,6 +89,20 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
         _exit(f'Error: {message}', 1)
     except KeyboardInterrupt:
         _exit(f'\nInterrupted. {hint}'.rstrip(), 130, interrupted=True)
+
+
+def _nobody_reads() -> bool:
+    """Tell whether the reader of our output, ``head`` for example, has gone.
+
+    Then what is left of it goes nowhere, or the interpreter would try again as it ends.
+    Other pipes that break, to data-loading processes, are errors.
+    """
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    gone = any(flags & select.POLLERR for _, flags in output.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 def unknown_type(error: Exception) -> Optional[str]:

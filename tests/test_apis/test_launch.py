@@ -1,5 +1,9 @@
 """What the command lines share."""
 
+import signal
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.distributed as torch_dist
@@ -41,6 +45,25 @@ def test_groups_of_processes_are_left(tmp_path):
         leave_process_group()
         assert not torch_dist.is_initialized()
     leave_process_group()  # there is none
+
+
+@pytest.mark.parametrize('lines', [1, 100_000])
+def test_a_reader_may_leave(lines):
+    """``head`` ends before the program does: no stack, whether output is left or not."""
+    program = (f'from mmvireid.apis.launch import one_sentence_errors\n'
+               f'input()\nwith one_sentence_errors():\n    print({lines} * "a line\\n")\n')
+    process = subprocess.Popen([sys.executable, '-c', program], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    process.stdin.write('\n')
+    process.stdin.flush()
+    assert process.wait() == 128 + signal.SIGPIPE
+    assert process.stderr.read() == ''
+
+
+def test_another_broken_pipe_is_an_error():
+    with pytest.raises(BrokenPipeError), one_sentence_errors():
+        raise BrokenPipeError
 
 
 @pytest.mark.parametrize('error', [ZeroDivisionError(), KeyError(), KeyError('a', 1), KeyError(3)])

@@ -64,6 +64,18 @@ def test_scripts_are_valid_shell(repo_root, script):
     subprocess.run(['bash', '-n', repo_root / 'tools' / f'{script}.sh'], check=True)
 
 
+@pytest.mark.parametrize(('script', 'words'), [
+    ('dist_train', 'CONFIG NUM_PROCESSES'), ('dist_test', 'CONFIG CHECKPOINT NUM_PROCESSES'),
+    ('slurm_train', 'PARTITION JOB_NAME CONFIG WORK_DIR'),
+    ('slurm_test', 'PARTITION JOB_NAME CONFIG CHECKPOINT')])
+def test_scripts_say_what_they_need(repo_root, script, words):
+    path = repo_root / 'tools' / f'{script}.sh'
+    done = subprocess.run(['bash', path, 'one'], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert all('bash' in line or ':' in line or '=' in line for line in done.stderr.splitlines())
+
+
 @pytest.mark.parametrize('name', ['train', 'test'])
 def test_slurm_gets_the_command_line_word_for_word(repo_root, tmp_path, name):
     """A stand-in for srun prints what it is asked to run."""
