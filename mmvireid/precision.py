@@ -32,7 +32,7 @@ def full_precision(like: torch.Tensor) -> Iterator[None]:
             finally:
                 matmul.fp32_precision = before
         else:
-            # PyTorch before 2.9 has one setting for all devices.
+            # Older versions of PyTorch have one setting for all devices.
             before = torch.get_float32_matmul_precision()
             torch.set_float32_matmul_precision('highest')
             try:

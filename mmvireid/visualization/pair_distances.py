@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mmvireid.clustering import jaccard_pairs, k_reciprocal_encoding
 from mmvireid.clustering.jaccard import neighbor_lists
-from mmvireid.precision import full_precision
+from mmvireid.evaluation.functional.distance import cosine_distance
 from mmvireid.search.topk import float_rows
 
 Array = Union[np.ndarray, torch.Tensor]
@@ -138,8 +138,7 @@ def _cosine_histogram(features: torch.Tensor, kinds: _Kinds, num_bins: int) -> P
     sums = np.zeros(4)
     for part, kind in kinds.blocks():
         own = unit[torch.from_numpy(kinds.rows[part]).to(unit.device)]
-        with full_precision(own):
-            distances = (1 - own @ unit.T).clamp_(0, 2).cpu().numpy()
+        distances = cosine_distance(own, unit).clamp_(0, 2).cpu().numpy()
         _add(fine, sums, kind, distances, 2.0)
     step = -(-int(np.flatnonzero(fine.any(0))[-1] + 1) // num_bins)  # fine bins of one bin
     padded = np.pad(fine, ((0, 0), (0, max(0, step * num_bins - _FINE))))
