@@ -6,7 +6,7 @@ from .compat import (
     say_in_one_sentence,
     use_atomic_writes,
 )
-from .errors import EnvironmentMismatchError
+from .utils.errors import EnvironmentMismatchError
 from .version import __version__
 
 try:

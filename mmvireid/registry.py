@@ -60,4 +60,4 @@ VISUALIZERS = Registry(
     'visualizer', parent=root.VISUALIZERS, locations=['mmvireid.visualization'])
 VISBACKENDS = Registry(
     'visualizer backend', parent=root.VISBACKENDS, locations=['mmvireid.visualization'])
-INFERENCERS = Registry('inferencer', parent=root.INFERENCERS, locations=['mmvireid.apis'])
+INFERENCERS = Registry('inferencer', parent=root.INFERENCERS, locations=['mmvireid.inference'])

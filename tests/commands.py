@@ -19,8 +19,8 @@ LIMIT = 600
 #: tests in it.
 FORK_SERVER = multiprocessing.get_context('forkserver')
 FORK_SERVER.set_forkserver_preload([
-    'pytest', 'mmpretrain.models', 'mmvireid.apis', 'mmvireid.datasets', 'mmvireid.engine',
-    'mmvireid.evaluation', 'mmvireid.models', 'mmvireid.visualization'])
+    'pytest', 'mmpretrain.models', 'mmvireid.apis', 'mmvireid.cli', 'mmvireid.datasets',
+    'mmvireid.engine', 'mmvireid.evaluation', 'mmvireid.models', 'mmvireid.visualization'])
 
 
 def free_port():

@@ -12,7 +12,7 @@ from mmvireid.compat import (
     use_atomic_writes,
     write_atomically,
 )
-from mmvireid.errors import EnvironmentMismatchError, WorkDirError
+from mmvireid.utils.errors import EnvironmentMismatchError, WorkDirError
 
 KEPT = list(ENGINE_FAMILY)
 

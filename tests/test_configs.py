@@ -14,8 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from PIL import Image
 
-from mmvireid.apis import final_checkpoint
-from mmvireid.compat import write_atomically
+from mmvireid.checkpoints import final_checkpoint
 from mmvireid.evaluation import CrossModalityMetric
 from mmvireid.registry import (
     DATA_SAMPLERS,
@@ -26,6 +25,7 @@ from mmvireid.registry import (
     TRANSFORMS,
 )
 from mmvireid.structures import Modality
+from mmvireid.utils.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(

@@ -8,8 +8,8 @@ Examples:
 
 import argparse
 
-from mmvireid.apis import one_sentence_errors
-from mmvireid.apis.inference_tools import (
+from mmvireid.cli import one_sentence_errors
+from mmvireid.cli.inference import (
     add_inference_arguments,
     build_inferencer,
     check_output,

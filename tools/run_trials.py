@@ -16,19 +16,18 @@ import re
 import sys
 from pathlib import Path
 
-from mmvireid.apis import (
-    ConfigError,
+from mmvireid.checkpoints import final_checkpoint, find_checkpoint
+from mmvireid.cli import (
     add_common_arguments,
     check_work_dir,
     claim_folder,
-    final_checkpoint,
-    find_checkpoint,
     key_value,
-    load_config,
     one_sentence_errors,
     run_command,
 )
+from mmvireid.config import load_config
 from mmvireid.evaluation import format_table, summarize
+from mmvireid.utils.errors import ConfigError
 
 TOOLS = Path(__file__).resolve().parent
 

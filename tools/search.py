@@ -10,15 +10,15 @@ Examples:
 import argparse
 from pathlib import Path
 
-from mmvireid.apis import check_work_dir, one_sentence_errors, positive
-from mmvireid.apis.inference_tools import (
+from mmvireid.cli import check_work_dir, one_sentence_errors, positive
+from mmvireid.cli.inference import (
     add_inference_arguments,
     build_inferencer,
     check_output,
     print_results,
     write_results,
 )
-from mmvireid.apis.stored_index import is_index
+from mmvireid.inference.stored_index import is_index
 from mmvireid.search import INDEX_KINDS
 
 

@@ -8,17 +8,16 @@ Examples:
 
 import argparse
 
-from mmvireid.apis import (
+from mmvireid.checkpoints import check_checkpoint
+from mmvireid.cli import (
     add_common_arguments,
-    as_list,
-    check_checkpoint,
     check_out_file,
     check_work_dir,
-    load_config,
     one_sentence_errors,
     run_test,
     write_demo_data,
 )
+from mmvireid.config import as_list, load_config
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,18 +12,16 @@ from typing import Optional
 
 import torch
 
-from mmvireid.apis import (
-    ConfigError,
+from mmvireid.checkpoints import check_checkpoint, find_checkpoint, remove_unfinished
+from mmvireid.cli import (
     add_common_arguments,
-    check_checkpoint,
     check_work_dir,
-    find_checkpoint,
-    load_config,
     one_sentence_errors,
-    remove_unfinished,
     run_training,
     write_demo_data,
 )
+from mmvireid.config import load_config
+from mmvireid.utils.errors import ConfigError
 
 #: Optimiser wrapper -> the one that trains with mixed precision.
 MIXED_PRECISION = {

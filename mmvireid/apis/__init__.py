@@ -1,37 +1,18 @@
-"""What a script imports."""
+"""What a script or a notebook imports."""
 
-from .demo_data import write_demo_data
-from .image_inputs import InputError
-from .inferencer import VIReIDInferencer
-from .launch import (
-    ConfigError,
-    add_common_arguments,
-    as_list,
-    check_checkpoint,
-    check_out_file,
-    check_work_dir,
-    claim_folder,
-    final_checkpoint,
-    find_checkpoint,
-    key_value,
-    load_config,
-    one_sentence_errors,
-    positive,
-    remove_unfinished,
-    run_command,
-    run_test,
-    run_training,
+from mmvireid.config import load_config
+from mmvireid.inference import (
+    InputError,
+    VIReIDInferencer,
+    ZooModel,
+    export_onnx,
+    find_model,
+    publish_checkpoint,
+    zoo_models,
 )
-from .model_zoo import ZooModel, find_model, zoo_models
-from .onnx_export import export_onnx
-from .publish import publish_checkpoint
-from .steps import evaluate_once, run_step, train_once
+from mmvireid.utils.errors import ConfigError, MMVIReIDError
 
 __all__ = [
-    'ConfigError', 'InputError', 'VIReIDInferencer', 'ZooModel', 'add_common_arguments',
-    'as_list', 'check_checkpoint', 'check_out_file', 'check_work_dir', 'claim_folder',
-    'evaluate_once', 'export_onnx', 'final_checkpoint', 'find_checkpoint', 'find_model',
-    'key_value', 'load_config', 'one_sentence_errors', 'positive', 'publish_checkpoint',
-    'remove_unfinished', 'run_command', 'run_step', 'run_test', 'run_training', 'train_once',
-    'write_demo_data', 'zoo_models'
+    'ConfigError', 'InputError', 'MMVIReIDError', 'VIReIDInferencer', 'ZooModel', 'export_onnx',
+    'find_model', 'load_config', 'publish_checkpoint', 'zoo_models'
 ]

@@ -8,9 +8,9 @@ import torch
 from scipy import sparse
 from sklearn.cluster import DBSCAN
 
-from mmvireid.processes import main_process_computes
 from mmvireid.registry import TASK_UTILS
 from mmvireid.search.topk import float_rows
+from mmvireid.utils.processes import main_process_computes
 
 from .encoding import distinct_rows, k_reciprocal_encoding
 from .jaccard import distance_of_encoding, neighbor_lists

@@ -11,7 +11,7 @@ from typing import Tuple
 import numpy as np
 from numba import njit, prange
 
-from mmvireid.parallel import parallel_kernel
+from mmvireid.utils.numba_threads import parallel_kernel
 
 
 @parallel_kernel()

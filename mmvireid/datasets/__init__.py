@@ -1,7 +1,8 @@
 """Datasets of visible-infrared person re-identification, and how batches are made of them."""
 
+from mmvireid.utils.errors import DatasetError
+
 from .base import CrossModalityDataset, ImageRecord
-from .errors import DatasetError
 from .image_cache import ImageCache
 from .integrity import Finding, check_dataset
 from .list_file import ListFileDataset

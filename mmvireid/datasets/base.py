@@ -10,8 +10,8 @@ from mmengine.dataset import BaseDataset
 
 from mmvireid.registry import TRANSFORMS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import DatasetError
 
-from .errors import DatasetError
 from .folders import require_root
 
 #: Annotations that are offered as one array over the whole dataset.

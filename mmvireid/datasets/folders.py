@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import List, Sequence, Tuple, Union
 
-from .errors import DatasetError
+from mmvireid.utils.errors import DatasetError
 
 PathLike = Union[str, os.PathLike]
 

@@ -8,9 +8,8 @@ from typing import Callable, Dict, Tuple
 
 import numpy as np
 
-from mmvireid.compat import new_file_mode
-
-from .errors import DatasetError
+from mmvireid.utils.errors import DatasetError
+from mmvireid.utils.files import new_file_mode
 
 
 class ImageCache:

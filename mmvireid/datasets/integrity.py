@@ -14,8 +14,8 @@ from mmvireid.evaluation.functional.protocols import (
     SYSU_INFRARED_CAMERAS,
     SYSU_VISIBLE_CAMERAS,
 )
+from mmvireid.utils.errors import DatasetError
 
-from .errors import DatasetError
 from .folders import list_images, read_identities, read_path_label_list, require_root
 from .sysu_mm01_counts import sysu_expected_counts, sysu_expected_identities
 

@@ -6,9 +6,9 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from mmvireid.registry import DATASETS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import DatasetError
 
 from .base import CrossModalityDataset, ImageRecord
-from .errors import DatasetError
 from .folders import inside_root, read_text, require_files
 
 #: Accepted spellings of the modality column, in lower case.

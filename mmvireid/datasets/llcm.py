@@ -8,9 +8,9 @@ from mmengine.logging import print_log
 
 from mmvireid.registry import DATASETS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import DatasetError
 
 from .base import CrossModalityDataset, ImageRecord
-from .errors import DatasetError
 from .folders import list_images, read_identities, read_path_label_list
 
 _SENSORS = (('vis', Modality.VISIBLE), ('nir', Modality.INFRARED))

@@ -5,9 +5,9 @@ from typing import Any, List
 
 from mmvireid.registry import DATASETS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import DatasetError
 
 from .base import CrossModalityDataset, ImageRecord
-from .errors import DatasetError
 from .folders import read_path_label_list
 
 #: Name of the index files' modality, modality and camera (RegDB has one of each).

@@ -9,9 +9,9 @@ from mmengine.logging import print_log
 from mmvireid.evaluation.functional import protocols
 from mmvireid.registry import DATASETS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import DatasetError
 
 from .base import CrossModalityDataset, ImageRecord
-from .errors import DatasetError
 from .folders import list_images, read_identities, require_root
 
 _SPLIT_FILES = {

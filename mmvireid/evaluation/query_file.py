@@ -6,10 +6,10 @@ from typing import Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
-from mmvireid.compat import write_atomically
-from mmvireid.errors import EvaluationError
 from mmvireid.evaluation.functional import RankMetrics
 from mmvireid.structures import ImageSet
+from mmvireid.utils.errors import EvaluationError
+from mmvireid.utils.files import write_atomically
 
 
 def write_query_file(path: Union[str, os.PathLike], dataset: Optional[str], images: ImageSet,

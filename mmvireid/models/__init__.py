@@ -6,17 +6,16 @@ Backbones come from mmpretrain, which a config names with its scope
 
 from .backbones import CrossModalityBackbone, PerModality
 from .data_preprocessor import ReIDDataPreprocessor
-from .heads import BNNeckHead, CIFTHead, ClusterContrastHead
-from .losses import HeteroCenterClusterLoss, TripletLoss, WeightedRegularizedTripletLoss
-from .memories import ClusterMemory
-from .necks import (
-    BNNeck,
+from .graph_transfer import (
     CounterfactualIntervention,
-    GeneralizedMeanPooling,
+    GraphTransfer,
     transfer_affinity,
     transfer_features,
 )
-from .postprocessors import GraphTransfer
+from .heads import BNNeckHead, CIFTHead, ClusterContrastHead
+from .losses import HeteroCenterClusterLoss, TripletLoss, WeightedRegularizedTripletLoss
+from .memories import ClusterMemory
+from .necks import BNNeck, GeneralizedMeanPooling
 from .reidentifiers import CrossModalityReIdentifier, UnsupervisedReIdentifier
 
 __all__ = [

@@ -5,7 +5,7 @@ from typing import Optional, Tuple
 
 import torch
 
-from mmvireid.errors import EnvironmentMismatchError
+from mmvireid.utils.errors import EnvironmentMismatchError
 
 
 def require_faiss() -> ModuleType:

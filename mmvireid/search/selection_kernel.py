@@ -8,7 +8,7 @@ are then looked at as one 64-bit word.
 import numpy as np
 from numba import njit, prange
 
-from mmvireid.parallel import parallel_kernel
+from mmvireid.utils.numba_threads import parallel_kernel
 
 #: Columns that one worker handles at a time when a block is read by columns. A multiple of 8.
 STRIPE = 256

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 import torch.distributed as torch_dist
 
-from mmvireid.precision import full_precision
-from mmvireid.processes import complete_rows, num_processes
+from mmvireid.utils.precision import full_precision
+from mmvireid.utils.processes import complete_rows, num_processes
 
 from .selection_kernel import merge_block, merge_columns
 from .self_search_kernel import collect_columns, collect_rows, score_candidates

@@ -8,7 +8,7 @@ their index. A count of -1 marks a row with more candidates than fit.
 import numpy as np
 from numba import njit, prange
 
-from mmvireid.parallel import parallel_kernel
+from mmvireid.utils.numba_threads import parallel_kernel
 
 from .selection_kernel import STRIPE, flag_column_entries, flag_row, insert
 

@@ -5,7 +5,7 @@ from typing import Callable, Dict, Optional, Tuple, Union
 import numpy as np
 import torch
 
-from mmvireid.precision import full_precision
+from mmvireid.utils.precision import full_precision
 
 from .faiss_backend import faiss_topk
 from .ivf import ivf_backend

@@ -6,7 +6,7 @@ from typing import Mapping, Optional, Sequence, Union
 import numpy as np
 import torch
 
-from mmvireid.precision import full_precision
+from mmvireid.utils.precision import full_precision
 
 #: What is kept of each image besides its descriptors.
 ANNOTATIONS = ('identity', 'camera', 'modality', 'sample_idx')

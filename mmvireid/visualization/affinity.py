@@ -9,10 +9,10 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
 
-from mmvireid.errors import EvaluationError
 from mmvireid.models import transfer_affinity
-from mmvireid.models.heads.cift_head import QUERY_MODALITY
+from mmvireid.models.graph_transfer import QUERY_MODALITY
 from mmvireid.structures import ImageSet
+from mmvireid.utils.errors import EvaluationError
 
 from .embedding import choose_images
 from .figure import INK, new_figure, to_picture

@@ -8,10 +8,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmvireid.errors import ClusteringError
-from mmvireid.processes import main_process_computes
 from mmvireid.registry import HOOKS
 from mmvireid.structures import ClusteringEpoch
+from mmvireid.utils.errors import ClusteringError
+from mmvireid.utils.processes import main_process_computes
 
 from .distance_histograms import draw_distance_histograms
 from .embedding import draw_embedding

@@ -10,10 +10,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmvireid.errors import EvaluationError
 from mmvireid.evaluation import CrossModalityMetric
 from mmvireid.models import GraphTransfer
 from mmvireid.registry import HOOKS
+from mmvireid.utils.errors import EvaluationError
 
 from .affinity import draw_affinity, graph_of_people
 from .embedding import draw_embedding

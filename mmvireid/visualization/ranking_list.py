@@ -7,10 +7,10 @@ from typing import Mapping, Optional, Sequence, Tuple, Union
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mmvireid.compat import write_atomically
 from mmvireid.evaluation.functional import rank_metrics
 from mmvireid.evaluation.functional.exclusion import seen_gallery
 from mmvireid.structures import ImageSet, RetrievalResult
+from mmvireid.utils.files import write_atomically
 
 RIGHT, WRONG, QUERY = '#1a9850', '#d73027', '#2c5fa8'
 #: Frame of an image where nobody knows whether it is the person.

@@ -2,8 +2,8 @@
 
 from mmengine.visualization import TensorboardVisBackend as MMEngineTensorboardVisBackend
 
-from mmvireid.errors import EnvironmentMismatchError
 from mmvireid.registry import VISBACKENDS
+from mmvireid.utils.errors import EnvironmentMismatchError
 
 
 @VISBACKENDS.register_module()

@@ -11,8 +11,8 @@ from reference.features import people
 
 from mmvireid import processes
 from mmvireid.clustering import JaccardDBSCAN, clusterers, jaccard_distance
-from mmvireid.processes import main_process_computes
 from mmvireid.search import self_search, self_topk
+from mmvireid.utils.processes import main_process_computes
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from mmvireid.datasets import (
     RegDB,
     sysu_gallery,
 )
-from mmvireid.errors import MMVIReIDError
+from mmvireid.utils.errors import MMVIReIDError
 
 
 def assert_one_sentence(error):

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmvireid.apis import load_config
+from mmvireid.config import load_config
 from mmvireid.registry import HOOKS
 
 _NUMBER = itertools.count()

@@ -19,7 +19,7 @@ from mmvireid.engine import (
     LastAndBestHook,
     seed_worker,
 )
-from mmvireid.errors import CheckpointError, EvaluationError, TrainingDivergedError
+from mmvireid.utils.errors import CheckpointError, EvaluationError, TrainingDivergedError
 
 
 def draws():

@@ -13,10 +13,10 @@ from torch import nn
 from mmvireid.clustering import Partition
 from mmvireid.datasets import ClusterSampler
 from mmvireid.engine import PseudoLabelHook
-from mmvireid.errors import ClusteringError
 from mmvireid.models import ClusterContrastHead
 from mmvireid.registry import TASK_UTILS
 from mmvireid.search import topk
+from mmvireid.utils.errors import ClusteringError
 
 #: Twelve visible and twelve infrared images of four people, and four people nobody knows.
 IDENTITIES = np.tile(np.repeat(np.arange(4), 3), 2)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from mmvireid.errors import EvaluationError
 from mmvireid.evaluation import (
     KReciprocalReRanking,
     ListFileMetric,
@@ -21,6 +20,7 @@ from mmvireid.evaluation import (
 )
 from mmvireid.evaluation.functional.protocols import sysu_trial
 from mmvireid.structures import RetrievalResult
+from mmvireid.utils.errors import EvaluationError
 
 CAMERAS = {1: 0, 2: 0, 3: 1, 4: 0, 5: 0, 6: 1}
 

@@ -12,11 +12,11 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mmvireid.errors import CheckpointError
 from mmvireid.models import CrossModalityBackbone
 from mmvireid.models.utils import PretrainedIfAvailable, pretrained_init
 from mmvireid.registry import MODELS
 from mmvireid.structures import ReIDDataSample
+from mmvireid.utils.errors import CheckpointError
 
 #: The real blocks and names of ResNet-18, with few channels.
 R18 = {'type': 'mmpretrain.ResNet', 'depth': 18, 'base_channels': 4, 'stem_channels': 4}

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.features import people
 
-from mmvireid.errors import EnvironmentMismatchError, GalleryIndexError, MMVIReIDError
 from mmvireid.search import INDEX_KINDS, GalleryIndex, model_fingerprint, topk
 from mmvireid.search.index import exact, gallery_index
+from mmvireid.utils.errors import EnvironmentMismatchError, GalleryIndexError, MMVIReIDError
 
 OPTIONS = {
     'torch': {},

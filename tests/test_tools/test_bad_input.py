@@ -195,7 +195,7 @@ def test_half_a_checkpoint(tool, tiny_config, tmp_path):
 
 
 def test_weights_alone_are_not_resumed(tool, tiny_config, tmp_path):
-    from mmvireid.apis import load_config
+    from mmvireid.config import load_config
     from mmvireid.registry import MODELS
     weights = tmp_path / 'weights.pth'
     model = MODELS.build(load_config(tiny_config).model)
@@ -308,7 +308,9 @@ def test_batch_that_processes_cannot_share(tool, tiny_config, tmp_path):
 
 
 def test_results_of_other_options_are_not_taken_for_these(tiny_config, tmp_path):
-    from mmvireid.apis import ConfigError, claim_folder, load_config
+    from mmvireid.cli import claim_folder
+    from mmvireid.config import load_config
+    from mmvireid.utils.errors import ConfigError
     claim_folder(tmp_path, load_config(tiny_config), tta=False)
     claim_folder(tmp_path, load_config(tiny_config), tta=False)
     for cfg, tta in ((load_config(tiny_config), True),
@@ -318,7 +320,7 @@ def test_results_of_other_options_are_not_taken_for_these(tiny_config, tmp_path)
 
 
 def test_a_copied_run_resumes_from_its_own_folder(tmp_path):
-    from mmvireid.apis import find_checkpoint
+    from mmvireid.checkpoints import find_checkpoint
     for name in 'ab':
         (tmp_path / name).mkdir()
         (tmp_path / name / 'epoch_1.pth').write_text('')
@@ -328,7 +330,7 @@ def test_a_copied_run_resumes_from_its_own_folder(tmp_path):
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path, monkeypatch):
-    from mmvireid.apis import remove_unfinished
+    from mmvireid.checkpoints import remove_unfinished
     for name in ('epoch_1.pth', '.epoch_2.pth.x1y2'):
         (tmp_path / name).write_text('')
     remove_unfinished(tmp_path)
@@ -377,7 +379,8 @@ def test_ctrl_c_in_the_demo(start_tool, tiny_config, tmp_path):
 
 
 def test_the_demo_draws_its_data_when_it_is_missing(forked_workers, tiny_config, tmp_path, capsys):
-    from mmvireid.apis import load_config, write_demo_data
+    from mmvireid.cli import write_demo_data
+    from mmvireid.config import load_config
     data = dict(ids=6, test_ids=2, images_per_camera=2, size=(32, 16), seed=0)
     cfg = load_config(tiny_config, {'demo_data': data, 'data_root': f'{tmp_path}/new'})
     write_demo_data(cfg)
@@ -401,7 +404,7 @@ def test_the_demo_draws_its_data_when_it_is_missing(forked_workers, tiny_config,
 
 
 def test_hooks_can_be_switched_off(tool, tiny_config):
-    from mmvireid.apis import load_config
+    from mmvireid.config import load_config
     cfg = load_config(tiny_config, {'default_hooks.last_and_best': None,
                                     'default_hooks.logger': None})
     assert 'last_and_best' not in cfg.default_hooks
@@ -409,7 +412,7 @@ def test_hooks_can_be_switched_off(tool, tiny_config):
 
 
 def test_faults_of_the_program_keep_their_stack():
-    from mmvireid.apis import one_sentence_errors
+    from mmvireid.cli import one_sentence_errors
     with pytest.raises(IndexError), one_sentence_errors():
         [][0]
     with pytest.raises(ValueError, match='not ours'), one_sentence_errors():

@@ -5,7 +5,8 @@ import runpy
 
 import pytest
 
-from mmvireid.apis import ConfigError, load_config
+from mmvireid.config import load_config
+from mmvireid.utils.errors import ConfigError
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def forked_commands(monkeypatch, run_tool):
         assert command[0] == sys.executable
         run_tool(*command[1:])
 
-    monkeypatch.setattr('mmvireid.apis.run_command', run_command)
+    monkeypatch.setattr('mmvireid.cli.run_command', run_command)
 
 
 def test_trials_continue_where_they_were_stopped(run_tool, forked_commands, tiny_config, tmp_path,

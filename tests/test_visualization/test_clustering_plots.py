@@ -11,9 +11,9 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmvireid.clustering import jaccard_distance
-from mmvireid.errors import ClusteringError
 from mmvireid.registry import HOOKS
 from mmvireid.structures import ClusteringEpoch
+from mmvireid.utils.errors import ClusteringError
 from mmvireid.visualization import (
     draw_distance_histograms,
     draw_embedding,

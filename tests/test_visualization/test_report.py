@@ -15,9 +15,9 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from mmvireid.errors import EvaluationError
 from mmvireid.evaluation import RegDBMetric, SYSUMetric, rank_metrics
 from mmvireid.registry import MODELS
+from mmvireid.utils.errors import EvaluationError
 from mmvireid.visualization.report import collect_report, encode_thumbnails, render_report
 from mmvireid.visualization.report.distances import distance_panels
 

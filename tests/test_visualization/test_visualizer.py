@@ -9,11 +9,11 @@ import torch
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmvireid.errors import EnvironmentMismatchError, EvaluationError
 from mmvireid.evaluation import SYSUMetric
 from mmvireid.models import transfer_affinity
 from mmvireid.registry import HOOKS, VISUALIZERS
 from mmvireid.structures import ImageSet, ReIDDataSample, RetrievalResult
+from mmvireid.utils.errors import EnvironmentMismatchError, EvaluationError
 from mmvireid.visualization import (
     PictureHook,
     ReIDVisualizer,

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmvireid.apis import ConfigError, one_sentence_errors
+from mmvireid.cli import one_sentence_errors
+from mmvireid.utils.errors import ConfigError
 
 #: Values of a row that say where it is, not what was measured.
 PLACES = {'epoch', 'iter', 'step'}

@@ -19,16 +19,11 @@ from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmvireid.apis import (
-    ConfigError,
-    key_value,
-    load_config,
-    one_sentence_errors,
-    positive,
-    write_demo_data,
-)
+from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.config import load_config
 from mmvireid.registry import MODELS
 from mmvireid.structures import ReIDDataSample
+from mmvireid.utils.errors import ConfigError
 
 
 def parse_args() -> argparse.Namespace:

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvireid.apis import ConfigError, one_sentence_errors
-from mmvireid.compat import write_atomically
+from mmvireid.cli import one_sentence_errors
 from mmvireid.evaluation.query_file import read_query_file
+from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.files import write_atomically
 
 #: Draws of the bootstrap.
 DRAWS = 2000

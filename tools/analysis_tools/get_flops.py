@@ -17,9 +17,11 @@ from mmengine.analysis import FlopAnalyzer, parameter_count
 from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
-from mmvireid.apis import ConfigError, key_value, load_config, one_sentence_errors, positive
+from mmvireid.cli import key_value, one_sentence_errors, positive
+from mmvireid.config import load_config
 from mmvireid.registry import MODELS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import ConfigError
 
 
 class Describe(torch.nn.Module):

@@ -14,9 +14,10 @@ import argparse
 import json
 from pathlib import Path
 
-from mmvireid.apis import ConfigError, one_sentence_errors
-from mmvireid.compat import write_atomically
+from mmvireid.cli import one_sentence_errors
 from mmvireid.evaluation import format_table
+from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.files import write_atomically
 
 #: setting -> row -> metric -> value
 Tables = dict[str, dict[str, dict[str, float]]]

@@ -20,7 +20,7 @@ from mmvireid.datasets.synthetic import (
     contact_sheet,
     make_synthetic,
 )
-from mmvireid.interrupts import remembered_interrupts
+from mmvireid.utils.interrupts import remembered_interrupts
 
 
 def parse_args() -> argparse.Namespace:

@@ -14,10 +14,10 @@ import argparse
 
 from mmengine.config import DictAction
 
-from mmvireid.apis import key_value, one_sentence_errors
-from mmvireid.apis.inference_tools import check_output
-from mmvireid.apis.inferencer import read_config
-from mmvireid.apis.onnx_export import export_onnx
+from mmvireid.cli import key_value, one_sentence_errors
+from mmvireid.cli.inference import check_output
+from mmvireid.inference.inferencer import read_config
+from mmvireid.inference.onnx_export import export_onnx
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,7 +12,7 @@ import argparse
 import sys
 from collections import Counter
 
-from mmvireid.apis import one_sentence_errors
+from mmvireid.cli import one_sentence_errors
 from mmvireid.datasets import check_dataset
 
 

@@ -11,18 +11,18 @@ import os
 import time
 from pathlib import Path
 
-from mmvireid.apis import (
-    ConfigError,
+from mmvireid.cli import (
     add_common_arguments,
     claim_folder,
     evaluate_once,
     key_value,
-    load_config,
     one_sentence_errors,
     run_step,
     train_once,
 )
+from mmvireid.config import load_config
 from mmvireid.evaluation import format_table
+from mmvireid.utils.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/cift/cift_r18_demo.py'

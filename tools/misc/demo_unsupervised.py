@@ -13,16 +13,16 @@ import os
 import time
 from pathlib import Path
 
-from mmvireid.apis import (
+from mmvireid.cli import (
     add_common_arguments,
     claim_folder,
     evaluate_once,
     key_value,
-    load_config,
     one_sentence_errors,
     train_once,
     write_demo_data,
 )
+from mmvireid.config import load_config
 from mmvireid.evaluation import format_table, summarize
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,8 +11,10 @@ import argparse
 
 from mmengine.config import Config, DictAction
 
-from mmvireid.apis import ConfigError, key_value, load_config, one_sentence_errors
-from mmvireid.compat import write_atomically
+from mmvireid.cli import key_value, one_sentence_errors
+from mmvireid.config import load_config
+from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.files import write_atomically
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,9 +12,9 @@ import argparse
 
 from mmengine.config import DictAction
 
-from mmvireid.apis import check_work_dir, key_value, one_sentence_errors
-from mmvireid.apis.inferencer import read_config
-from mmvireid.apis.publish import publish_checkpoint
+from mmvireid.cli import check_work_dir, key_value, one_sentence_errors
+from mmvireid.inference.inferencer import read_config
+from mmvireid.inference.publish import publish_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

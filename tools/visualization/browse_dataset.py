@@ -19,17 +19,12 @@ from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw, ImageFont
 
-from mmvireid.apis import (
-    ConfigError,
-    key_value,
-    load_config,
-    one_sentence_errors,
-    positive,
-    write_demo_data,
-)
+from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.config import load_config
 from mmvireid.datasets.base import CrossModalityDataset
 from mmvireid.registry import DATASETS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import ConfigError
 from mmvireid.visualization import save_picture
 
 GAP, TEXT, TOP = 8, 18, 56

@@ -11,18 +11,17 @@ import time
 from pathlib import Path
 from typing import Sequence
 
-from mmvireid.apis import (
-    ConfigError,
+from mmvireid.checkpoints import check_checkpoint
+from mmvireid.cli import (
     add_common_arguments,
-    as_list,
-    check_checkpoint,
     check_work_dir,
-    load_config,
     one_sentence_errors,
     positive,
     run_test,
     write_demo_data,
 )
+from mmvireid.config import as_list, load_config
+from mmvireid.utils.errors import ConfigError
 
 
 def parse_args() -> argparse.Namespace:

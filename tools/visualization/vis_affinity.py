@@ -16,16 +16,11 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from mmvireid.apis import (
-    VIReIDInferencer,
-    key_value,
-    load_config,
-    one_sentence_errors,
-    positive,
-    write_demo_data,
-)
-from mmvireid.apis.inference_tools import embed_people
-from mmvireid.models.heads.cift_head import QUERY_MODALITY
+from mmvireid.apis import VIReIDInferencer
+from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.cli.inference import embed_people
+from mmvireid.config import load_config
+from mmvireid.models.graph_transfer import QUERY_MODALITY
 from mmvireid.visualization import TransferGraph, draw_affinity, graph_of_people, save_picture
 
 

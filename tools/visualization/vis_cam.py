@@ -24,11 +24,12 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmvireid.apis import key_value, load_config, one_sentence_errors, positive, write_demo_data
-from mmvireid.apis.embedders import build_network
+from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.config import load_config
 from mmvireid.datasets.base import CrossModalityDataset
-from mmvireid.errors import EvaluationError
+from mmvireid.inference.embedders import build_network
 from mmvireid.registry import DATASETS
+from mmvireid.utils.errors import EvaluationError
 from mmvireid.visualization import save_picture
 from mmvireid.visualization.embedding import choose_images
 

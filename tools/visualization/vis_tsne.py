@@ -14,15 +14,10 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mmvireid.apis import (
-    VIReIDInferencer,
-    key_value,
-    load_config,
-    one_sentence_errors,
-    positive,
-    write_demo_data,
-)
-from mmvireid.apis.inference_tools import embed_people
+from mmvireid.apis import VIReIDInferencer
+from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.cli.inference import embed_people
+from mmvireid.config import load_config
 from mmvireid.visualization import draw_embedding, save_picture
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
-from mmvireid.datasets.errors import DatasetError
 from mmvireid.registry import DATA_SAMPLERS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import DatasetError
 
 
 @DATA_SAMPLERS.register_module()

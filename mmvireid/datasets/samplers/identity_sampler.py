@@ -8,8 +8,8 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.logging import print_log
 from torch.utils.data import Sampler
 
-from mmvireid.datasets.errors import DatasetError
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import DatasetError
 
 
 class CrossModalityIdentitySampler(Sampler):

@@ -13,7 +13,7 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmvireid.interrupts import raise_noted_interrupt
+from mmvireid.utils.interrupts import raise_noted_interrupt
 
 from .difficulty import Difficulty
 from .layouts import LAYOUTS, ImageTask, Plan, Request

@@ -5,8 +5,8 @@ from typing import Sequence, Tuple
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmvireid.datasets.errors import DatasetError
 from mmvireid.registry import TRANSFORMS
+from mmvireid.utils.errors import DatasetError
 
 
 @TRANSFORMS.register_module()

@@ -8,9 +8,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image, UnidentifiedImageError
 
-from mmvireid.datasets.errors import DatasetError
 from mmvireid.datasets.image_cache import ImageCache
 from mmvireid.registry import TRANSFORMS
+from mmvireid.utils.errors import DatasetError
 
 _FILTERS = {
     'lanczos': Image.Resampling.LANCZOS,

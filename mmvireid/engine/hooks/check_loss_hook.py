@@ -6,8 +6,8 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmvireid.errors import TrainingDivergedError
 from mmvireid.registry import HOOKS
+from mmvireid.utils.errors import TrainingDivergedError
 
 
 @HOOKS.register_module()

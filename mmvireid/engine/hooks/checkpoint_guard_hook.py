@@ -8,8 +8,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
 
-from mmvireid.errors import CheckpointError, EvaluationError
 from mmvireid.registry import HOOKS
+from mmvireid.utils.errors import CheckpointError, EvaluationError
 
 #: What a run goes on from, besides the weights.
 _STATE = ('optimizer', 'param_schedulers', 'message_hub')

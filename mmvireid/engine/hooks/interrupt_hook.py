@@ -5,8 +5,8 @@ from typing import Optional, Union
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmvireid.interrupts import raise_noted_interrupt
 from mmvireid.registry import HOOKS
+from mmvireid.utils.interrupts import raise_noted_interrupt
 
 DataBatch = Optional[Union[dict, tuple, list]]
 
@@ -16,7 +16,7 @@ class InterruptHook(Hook):
     """Raise a Ctrl-C again that a library swallowed.
 
     It acts before the next epoch or iteration, of training, validation or test, within
-    :func:`mmvireid.interrupts.remembered_interrupts`.
+    :func:`mmvireid.utils.interrupts.remembered_interrupts`.
 
     Raises:
         KeyboardInterrupt: if an interrupt has been noted.

@@ -8,8 +8,8 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmvireid.compat import write_atomically
 from mmvireid.registry import HOOKS
+from mmvireid.utils.files import write_atomically
 
 from .records import record_to_go_on_with
 

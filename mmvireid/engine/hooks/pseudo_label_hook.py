@@ -15,10 +15,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmvireid.clustering import ClusterReport, MemoryPlan, Partition, cluster_report
-from mmvireid.compat import write_atomically
-from mmvireid.errors import ClusteringError
 from mmvireid.registry import HOOKS, TASK_UTILS
 from mmvireid.structures import ClusteringEpoch, Modality
+from mmvireid.utils.errors import ClusteringError
+from mmvireid.utils.files import write_atomically
 
 from .records import record_to_go_on_with
 

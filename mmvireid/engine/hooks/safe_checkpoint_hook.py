@@ -8,8 +8,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mmvireid.errors import TrainingDivergedError
 from mmvireid.registry import HOOKS
+from mmvireid.utils.errors import TrainingDivergedError
 
 
 @HOOKS.register_module()

@@ -5,7 +5,7 @@ from typing import Iterator, Sequence, Union
 import numpy as np
 import torch
 
-from mmvireid.precision import full_precision
+from mmvireid.utils.precision import full_precision
 
 Array = Union[np.ndarray, torch.Tensor]
 

@@ -20,7 +20,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 import numpy as np
 from scipy.io import loadmat
 
-from mmvireid.errors import MMVIReIDError
+from mmvireid.utils.errors import MMVIReIDError
 
 SYSU_VISIBLE_CAMERAS = (1, 2, 4, 5)
 SYSU_INDOOR_CAMERAS = (1, 2)

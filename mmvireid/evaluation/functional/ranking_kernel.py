@@ -5,7 +5,7 @@ from typing import Tuple
 import numpy as np
 from numba import njit, prange
 
-from mmvireid.parallel import parallel_kernel
+from mmvireid.utils.numba_threads import parallel_kernel
 
 #: Every query sees the whole gallery (RegDB).
 DROP_NOTHING = 0

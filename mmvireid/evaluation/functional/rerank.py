@@ -7,8 +7,8 @@ import torch
 
 from mmvireid.clustering import jaccard_pairs, k_reciprocal_encoding
 from mmvireid.clustering.neighbors import NeighborLists, half_of
-from mmvireid.precision import full_precision
 from mmvireid.search.topk import float_rows, topk
+from mmvireid.utils.precision import full_precision
 
 Array = Union[np.ndarray, torch.Tensor]
 

@@ -11,14 +11,14 @@ from mmengine.dist import broadcast_object_list, gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from mmvireid.compat import write_atomically
-from mmvireid.errors import EvaluationError
 from mmvireid.evaluation.functional import RankMetrics, rank_metrics, trial_distances
 from mmvireid.evaluation.query_file import write_query_file
 from mmvireid.evaluation.report import format_table, summarize
 from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import ImageSet, Modality, RetrievalResult
 from mmvireid.structures.retrieval_result import ANNOTATIONS
+from mmvireid.utils.errors import EvaluationError
+from mmvireid.utils.files import write_atomically
 
 
 class Trial(NamedTuple):

@@ -4,10 +4,10 @@ from typing import Any, List
 
 import numpy as np
 
-from mmvireid.errors import EvaluationError
 from mmvireid.evaluation.functional import RANKING_PROTOCOLS
 from mmvireid.registry import METRICS
 from mmvireid.structures import ImageSet, Modality
+from mmvireid.utils.errors import EvaluationError
 
 from .base import CrossModalityMetric, Trial
 

@@ -7,16 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmvireid.registry import MODELS
-from mmvireid.structures import Modality
 
+from ..graph_transfer import QUERY_MODALITY, CounterfactualIntervention, transfer_affinity
 from ..losses import HeteroCenterClusterLoss
-from ..necks import BNNeck, CounterfactualIntervention, transfer_affinity
+from ..necks import BNNeck
 from ..utils import at_least_float32, metric_loss_of_batch, without_autocast
 from .bnneck_head import accuracy, identity_classifier
-
-#: Direction of transfer -> modality of its queries. 'r2i' searches infrared
-#: galleries for visible queries.
-QUERY_MODALITY = {'r2i': Modality.VISIBLE, 'i2r': Modality.INFRARED}
 
 #: Weights of the paper; the two directions are averaged.
 LOSS_WEIGHTS = {

@@ -1,8 +1,9 @@
 """Small parts that several models share."""
 
+from mmvireid.utils.precision import at_least_float32, without_autocast
+
 from .gather import gather_rows
 from .metric_loss import metric_loss_of_batch
-from .precision import at_least_float32, without_autocast
 from .pretrained_init import PretrainedIfAvailable
 from .vectors import pairwise_euclidean, unit_rows
 

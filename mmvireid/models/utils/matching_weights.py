@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional
 from mmengine.logging import print_log
 from torch import nn
 
-from mmvireid.errors import CheckpointError
+from mmvireid.utils.errors import CheckpointError
 
 
 def load_matching_weights(module: nn.Module,

@@ -16,8 +16,8 @@ from mmengine.runner.checkpoint import CheckpointLoader, get_torchvision_models
 from mmengine.utils.dl_utils import load_url
 from torch import nn
 
-from mmvireid.errors import CheckpointError
 from mmvireid.registry import WEIGHT_INITIALIZERS
+from mmvireid.utils.errors import CheckpointError
 
 from .matching_weights import load_matching_weights
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Tuple, Union
 import numpy as np
 import torch
 
-from mmvireid.errors import EnvironmentMismatchError, GalleryIndexError
+from mmvireid.utils.errors import EnvironmentMismatchError, GalleryIndexError
 
 from ..faiss_backend import require_faiss
 

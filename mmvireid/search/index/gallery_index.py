@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 import numpy as np
 import torch
 
-from mmvireid.errors import GalleryIndexError
+from mmvireid.utils.errors import GalleryIndexError
 
 from ..topk import Array, float_rows
 from .exact import ExactSearch

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from mmvireid.compat import write_atomically
-from mmvireid.errors import GalleryIndexError
+from mmvireid.utils.errors import GalleryIndexError
+from mmvireid.utils.files import write_atomically
 
 from .segments import file_entry
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict
 
-from mmvireid.errors import GalleryIndexError
+from mmvireid.utils.errors import GalleryIndexError
 
 #: kind -> option -> default. None: chosen when the index is trained or built.
 INDEX_KINDS: Dict[str, Dict[str, Any]] = {

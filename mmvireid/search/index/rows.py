@@ -6,7 +6,7 @@ from typing import Any, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from mmvireid.errors import GalleryIndexError
+from mmvireid.utils.errors import GalleryIndexError
 
 #: One row. ``end`` is where its name ends among the names of its segment.
 ROW = np.dtype([(name, '<i8') for name in ('number', 'identity', 'camera', 'modality', 'end')])

@@ -5,10 +5,10 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from mmvireid.errors import EvaluationError
 from mmvireid.evaluation import CrossModalityMetric, Trial, summarize
 from mmvireid.evaluation.functional import RANKING_PROTOCOLS
 from mmvireid.structures import ImageSet
+from mmvireid.utils.errors import EvaluationError
 
 from ..embedding import choose_images, embed
 from .distances import distance_panels

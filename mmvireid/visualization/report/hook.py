@@ -8,8 +8,8 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmvireid.compat import write_atomically
 from mmvireid.registry import HOOKS
+from mmvireid.utils.files import write_atomically
 
 from .collect import collect_report
 from .page import render_report

@@ -8,7 +8,7 @@ from typing import List, Sequence, Tuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mmvireid.errors import EvaluationError
+from mmvireid.utils.errors import EvaluationError
 
 #: (height in pixels, WebP quality), best first; a picture is half as wide as high.
 LADDER = ((192, 75), (160, 70), (128, 70), (128, 55), (112, 50), (96, 45), (80, 40), (64, 35),

@@ -1,0 +1,81 @@
+"""Checkpoints as files: find them, check them, tidy up after a killed run."""
+
+import os
+from pathlib import Path
+from typing import Optional, Union
+
+import torch
+from mmengine.config import Config
+
+from mmvireid.utils.errors import CheckpointError
+
+
+def find_checkpoint(work_dir: Union[str, os.PathLike]) -> Optional[str]:
+    """Find the newest complete checkpoint of a work directory.
+
+    MMEngine's pointer file may name a file that was never finished; then the newest
+    ``epoch_*.pth`` or ``iter_*.pth`` counts.
+
+    Args:
+        work_dir: folder of a run.
+
+    Returns:
+        Path of the checkpoint, or None if there is none.
+    """
+    work_dir = Path(work_dir)
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file():
+        target = pointer.read_text().strip()
+        # A folder that was copied or moved still names its old place.
+        for candidate in (work_dir / Path(target).name, Path(target)):
+            if target and candidate.is_file():
+                return str(candidate)
+    found = [*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')]
+    return str(max(found, key=lambda path: path.stat().st_mtime)) if found else None
+
+
+def check_checkpoint(path: Union[str, os.PathLike]) -> None:
+    """Make sure that a checkpoint file exists and can be read.
+
+    Args:
+        path: file; an address is left to be fetched later.
+
+    Raises:
+        CheckpointError: if it is missing or broken.
+    """
+    if '://' in str(path):
+        return
+    if not Path(path).is_file():
+        raise CheckpointError(f'there is no checkpoint "{path}".')
+    try:
+        # Nothing of the file is executed; MMEngine loads it afterwards.
+        torch.load(path, map_location='meta', weights_only=True)
+    except Exception as error:  # torch raises many kinds for a broken file
+        if 'Unsupported' in str(error):  # complete, with more than tensors in it
+            return
+        raise CheckpointError(
+            f'"{path}" is not a complete checkpoint ({type(error).__name__}): copy it again, '
+            'or take an earlier one from the same folder.') from error
+
+
+def remove_unfinished(work_dir: Union[str, os.PathLike]) -> None:
+    """Delete what a killed run left of a checkpoint that it was writing.
+
+    Args:
+        work_dir: folder of the run.
+    """
+    for path in Path(work_dir).glob('.*.pth.*'):
+        path.unlink(missing_ok=True)  # another process of the same run may be faster
+
+
+def final_checkpoint(cfg: Config) -> str:
+    """Return the file name of a config's last checkpoint.
+
+    Args:
+        cfg: config of the training.
+    """
+    if 'max_iters' in cfg.train_cfg:
+        return f'iter_{cfg.train_cfg.max_iters}.pth'
+    if 'stages' in cfg.train_cfg:
+        return f'epoch_{sum(stage.epochs for stage in cfg.train_cfg.stages)}.pth'
+    return f'epoch_{cfg.train_cfg.max_epochs}.pth'

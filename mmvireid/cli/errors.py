@@ -1,0 +1,142 @@
+"""Errors of a command line in one sentence, and how its process ends."""
+
+import atexit
+import difflib
+import os
+import re
+import select
+import signal
+import sys
+import traceback
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Iterator, Optional
+
+import torch
+from mmengine.registry import Registry
+
+import mmvireid.registry
+from mmvireid.utils.errors import MMVIReIDError
+from mmvireid.utils.interrupts import remembered_interrupts
+from mmvireid.utils.processes import leave_process_group, num_processes
+
+#: Set to any value to see the whole stack of an error.
+TRACEBACK_VARIABLE = 'MMVIREID_TRACEBACK'
+
+
+@contextmanager
+def one_sentence_errors(hint: str = '') -> Iterator[None]:
+    """Print errors meant for the user as one sentence and exit.
+
+    Errors that mmvireid raises on purpose are printed without a stack, also when a
+    data-loading process raised them, and so is a ``type`` that nobody registered;
+    ``MMVIREID_TRACEBACK=1`` brings the stack back. Ctrl-C exits with code 130, also if a
+    library swallowed it on the way. A pipe that nobody reads any more ends the program
+    without a word. Any other error is a fault of the program and keeps
+    its stack. One of several processes ends here when its work has succeeded.
+
+    Args:
+        hint: sentence to print after an interruption.
+    """
+    try:
+        with remembered_interrupts():
+            yield
+        sys.stdout.flush()
+        if num_processes() > 1:
+            leave_process_group()
+            _leave_standing(0)
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        sys.exit(128 + signal.SIGPIPE)
+    except Exception as error:
+        message = unknown_type(error)
+        if message is None and _is_deliberate(error):
+            message = _last_sentence(error)
+        if message is None:
+            raise
+        if os.environ.get(TRACEBACK_VARIABLE):
+            traceback.print_exc()
+        _exit(f'Error: {message}', 1)
+    except KeyboardInterrupt:
+        _exit(f'\nInterrupted. {hint}'.rstrip(), 130, interrupted=True)
+
+
+def _nobody_reads() -> bool:
+    """Tell whether the reader of our output, ``head`` for example, has gone.
+
+    Then what is left of it goes nowhere, or the interpreter would try again as it ends.
+    Other pipes that break, to data-loading processes, are errors.
+    """
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    gone = any(flags & select.POLLERR for _, flags in output.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
+
+
+def unknown_type(error: Exception) -> Optional[str]:
+    """Say in one sentence that nothing is registered under a name.
+
+    Args:
+        error: any error.
+
+    Returns:
+        The sentence, with the most similar name; None if it is another error.
+    """
+    found = isinstance(error, KeyError) and error.args and re.match(
+        r'(\S+) is not in the (?:\w+::)?([\w ]+) registry', str(error.args[0]))
+    if not found:
+        return None
+    name, kind = found[1], found[2]
+    known = [key for node in vars(mmvireid.registry).values()
+             if isinstance(node, Registry) and node.name == kind
+             for key in (*node.module_dict, *node.parent.module_dict)]
+    similar = difflib.get_close_matches(name, known, n=1)
+    return (f'no {kind} is called "{name}": ' +
+            (f'did you mean "{similar[0]}"? ' if similar else 'is the type spelt right? ') +
+            'A class of your own has to be registered, in a module that custom_imports names.')
+
+
+def _is_deliberate(error: Exception) -> bool:
+    """Tell whether mmvireid raised an error by a ``raise`` of its own."""
+    if isinstance(error, MMVIReIDError):
+        return True
+    origin = traceback.extract_tb(error.__traceback__)[-1]
+    inside = Path(origin.filename).is_relative_to(Path(mmvireid.__file__).parent)
+    return inside and (origin.line or '').startswith('raise ')
+
+
+def _exit(message: str, code: int, interrupted: bool = False) -> None:
+    """Print to the terminal and leave; other ranks must not wait for this one."""
+    rank = int(os.environ.get('RANK', 0))
+    print(f'[process {rank}] {message}' if rank else message, file=sys.stderr, flush=True)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # A collective would never return: the other ranks are elsewhere.
+        os._exit(code)
+    if interrupted:
+        _leave_standing(code)
+    sys.exit(code)
+
+
+def _leave_standing(code: int) -> None:
+    """End the process without taking its objects apart.
+
+    After Ctrl-C some are half-built: numba's compiler, interrupted while it hands a module
+    over, would free it twice, and the process would die of that instead of giving its exit
+    code. And one of several processes now and then aborts while its interpreter ends and
+    DistributedDataParallel still holds the threads of the group ("terminate called without
+    an active exception"): its work is done, but its launcher calls the run a failure.
+    """
+    atexit._run_exitfuncs()  # data-loading processes end, loggers write what they hold
+    with suppress(BrokenPipeError):  # nobody reads any more
+        sys.stdout.flush()
+    os._exit(code)
+
+
+def _last_sentence(error: Exception) -> str:
+    """Return the message, freed from the stack that a DataLoader puts before it."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    marker = f'{type(error).__name__}: '
+    return text.rsplit(marker, 1)[-1].strip() if 'Traceback' in text else text

@@ -1,0 +1,169 @@
+"""Reading a config: overrides, checks, what a run of it needs."""
+
+import inspect
+import os
+import sys
+from pathlib import Path
+from typing import Optional, Sequence, Union
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmvireid.compat import prepare_cpu_launch
+from mmvireid.utils.errors import ConfigError
+
+#: Top-level names of a config that mean something after it was read: to the Runner, to
+#: MMEngine where it wraps the model, to our own tools.
+_LIVE_KEYS = {
+    *inspect.signature(Runner.__init__).parameters, 'find_unused_parameters', 'model_wrapper_cfg',
+    'sync_bn', 'activation_checkpointing', 'compile', 'efficient_conv_bn_eval', 'demo_data',
+    'trial_keys'
+}
+_MMENGINE_HOOKS = {
+    'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'
+}
+#: Launcher -> variable that it sets in each process, and what calls it.
+_STARTED_BY = {
+    'pytorch': ('RANK', 'torchrun (tools/dist_train.sh, tools/dist_test.sh)'),
+    'slurm': ('SLURM_PROCID', 'srun (tools/slurm_train.sh, tools/slurm_test.sh)'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'mpirun'),
+}
+
+
+def load_config(path: Union[str, os.PathLike],
+                options: Optional[dict] = None,
+                work_dir: Optional[str] = None,
+                launcher: str = 'none') -> Config:
+    """Read a config file and prepare the run it describes.
+
+    Args:
+        path: config file.
+        options: overrides, dotted key -> value; ``data_root`` moves all datasets.
+        work_dir: folder for results; by default ``work_dirs/<config name>``.
+        launcher: how processes were started.
+
+    Returns:
+        The config, with ``work_dir`` and ``launcher`` set.
+
+    Raises:
+        ConfigError: if the file is missing, an option does not fit, or the launcher has
+            not started this process.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(
+            f'there is no config file "{path}"; the configs of every method lie in configs/.')
+    try:
+        cfg = Config.fromfile(path)
+        if options:
+            cfg.merge_from_dict(options)
+    except ImportError as error:
+        # MMEngine's own message is the whole search path; what went wrong is its cause.
+        raise ConfigError(
+            f'{path} cannot be used: {error.__cause__ or error}; the modules of its '
+            'custom_imports are looked for where PYTHONPATH says, so start with "PYTHONPATH=. '
+            'python ..." in their folder.') from error
+    except (KeyError, TypeError, SyntaxError, FileNotFoundError) as error:
+        raise ConfigError(f'{path} cannot be used: {error}') from error
+    _check_options(cfg, options or {})
+    _check_batch(cfg)
+    _compare_graphs(cfg)
+    # MMEngine lets only its own default hooks be switched off by None.
+    cfg.default_hooks = {
+        name: hook for name, hook in cfg.get('default_hooks', {}).items()
+        if hook is not None or name in _MMENGINE_HOOKS
+    }
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+    cfg.launcher = launcher
+    variable, scripts = _STARTED_BY.get(launcher, (None, ''))
+    if variable is not None and variable not in os.environ:
+        raise ConfigError(
+            f'--launcher {launcher} is for processes that {scripts} has started; leave the '
+            'option out to run a single one.')
+    if launcher != 'none':
+        # Torchrun sets it, MMEngine sets it for Slurm, nobody for MPI.
+        os.environ.setdefault('LOCAL_RANK', os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', '0'))
+    prepare_cpu_launch(cfg, launcher)
+    return cfg
+
+
+def _check_options(cfg: Config, options: dict) -> None:
+    """Refuse overrides that would change nothing.
+
+    A name at the top of a config that the Runner does not take is a word which the
+    file used while it was read. ``data_root`` is handed on to the datasets.
+    """
+    for name, value in options.items():
+        top = name.split('.')[0]
+        if top == 'data_root':
+            for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+                if cfg.get(loader) and 'data_root' in cfg[loader].dataset:
+                    cfg[loader].dataset.data_root = value
+        elif top not in _LIVE_KEYS:
+            instead = dict(
+                trial=' '.join(cfg.get('trial_keys', ())),
+                num_ids='model.head.num_classes').get(top) or 'the entries made from it'
+            raise ConfigError(
+                f'"{top}" is only a word that the config uses while it is read, changing it '
+                f'changes nothing: set {instead}, or write a config that inherits.')
+
+
+def _check_batch(cfg: Config) -> None:
+    """Refuse a batch that the sampler does not fill as a whole."""
+    loader = cfg.get('train_dataloader') or {}
+    sampler = loader.get('sampler', {})
+    if {'num_ids', 'num_visible', 'num_infrared'} <= set(sampler):
+        drawn = sampler.num_ids * (sampler.num_visible + sampler.num_infrared)
+        how = f'{sampler.num_ids} x ({sampler.num_visible} + {sampler.num_infrared})'
+    elif {'num_visible_clusters', 'num_infrared_clusters', 'num_instances'} <= set(sampler):
+        numbers = sampler.num_visible_clusters, sampler.num_infrared_clusters
+        drawn = sampler.num_instances * sum(numbers)
+        how = f'({numbers[0]} + {numbers[1]}) x {sampler.num_instances}'
+    else:
+        return
+    if loader.batch_size != drawn:
+        raise ConfigError(
+            f'the sampler draws {how} = {drawn} images a step, but '
+            f'train_dataloader.batch_size is {loader.batch_size}: make them equal.')
+
+
+def _compare_graphs(cfg: Config) -> None:
+    """Warn where rankings build another graph than CIFT's head was trained with.
+
+    The two have their settings apart, so that one may be tried without the other; who
+    changes the head on the command line may not think of the rankings.
+    """
+    head = (cfg.get('model') or {}).get('head') or {}
+    if str(head.get('type')).rpartition('.')[2] != 'CIFTHead':
+        return
+    for name in ('val_evaluator', 'test_evaluator'):
+        for evaluator in as_list(cfg.get(name) or []):
+            for ranking, entry in (evaluator.get('rankings') or {}).items():
+                for number, post in enumerate(entry.get('post', ())):
+                    _compare_graph(head, post, f'{name}.rankings.{ranking}.post.{number}')
+
+
+def _compare_graph(head: dict, post: dict, key: str) -> None:
+    """Warn if one post-processor is a graph with other settings."""
+    from mmvireid.models import CIFTHead, GraphTransfer
+    if str(post.get('type')).rpartition('.')[2] != 'GraphTransfer':
+        return
+    for setting in ('tau_het', 'tau_hom', 'num_neighbors'):
+        trained, ranked = (
+            part.get(setting, inspect.signature(kind).parameters[setting].default)
+            for part, kind in ((head, CIFTHead), (post, GraphTransfer)))
+        if trained != ranked and os.environ.get('RANK', '0') == '0':
+            print(
+                f'Warning: model.head.{setting} is {trained}, but {key} ranks with {ranked}: '
+                f'set {key}.{setting}={trained} too, unless you mean it.', file=sys.stderr)
+
+
+def as_list(configs: Union[dict, Sequence[dict]]) -> list:
+    """Return one config or several as a list.
+
+    Args:
+        configs: one, or several.
+    """
+    return [configs] if isinstance(configs, dict) else list(configs)
