@@ -9,9 +9,9 @@ import torch
 import torch.distributed as torch_dist
 from reference.features import people
 
-from mmvireid import processes
 from mmvireid.clustering import JaccardDBSCAN, clusterers, jaccard_distance
 from mmvireid.search import self_search, self_topk
+from mmvireid.utils import processes
 from mmvireid.utils.processes import main_process_computes
 
 pytestmark = pytest.mark.slow

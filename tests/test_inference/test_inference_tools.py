@@ -187,7 +187,7 @@ def test_publish_and_use(tool, tiny_config, weights, footage, tmp_path):
 
 def test_export(tool, tiny_config, weights, tmp_path, monkeypatch):
     """The export itself is tested apart; here is what the command line makes of it."""
-    from mmvireid.apis import onnx_export
+    from mmvireid.inference import onnx_export
     calls = []
     monkeypatch.setattr(onnx_export, 'export_onnx',
                         lambda *args, **options: calls.append(options) or {'base': 1.5e-7})

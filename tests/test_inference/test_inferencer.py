@@ -287,7 +287,7 @@ def test_methods_without_identities_work_alike(array, footage):
 
 
 def test_a_name_may_bring_its_weights(monkeypatch, tiny_config, weights, footage):
-    from mmvireid.apis import ZooModel, inferencer
+    from mmvireid.inference import ZooModel, inferencer
     monkeypatch.setattr(
         inferencer, 'find_model', lambda name: ZooModel(name, tiny_config, str(weights)))
     found = VIReIDInferencer('tiny', device='cpu')

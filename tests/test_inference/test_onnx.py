@@ -115,7 +115,7 @@ def test_a_backbone_of_its_own_is_exported_for_one_modality(tiny_config, weights
 
 def test_a_wrong_file_is_not_written(tiny_config, stem_weights, tmp_path, monkeypatch, exported):
     """Stand-in for the exporter: the file of other weights."""
-    from mmvireid.apis import onnx_export
+    from mmvireid.inference import onnx_export
     proto = onnx.load(exported[0])
     for weight in proto.graph.initializer:
         if weight.name.endswith('running_mean'):
