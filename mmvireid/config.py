@@ -4,13 +4,14 @@ import inspect
 import os
 import sys
 from pathlib import Path
-from typing import Optional, Sequence, Union
+from typing import Any, Optional, Sequence, Union
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmvireid.compat import prepare_cpu_launch
 from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.paths import expand_path
 
 #: Top-level names of a config that mean something after it was read: to the Runner, to
 #: MMEngine where it wraps the model, to our own tools.
@@ -22,6 +23,9 @@ _LIVE_KEYS = {
 _MMENGINE_HOOKS = {
     'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'
 }
+#: Keys whose text is a path, besides those that end in one of the words below.
+_PATH_KEYS = {'load_from', 'checkpoint'}
+_PATH_ENDINGS = {'dir', 'root', 'file', 'path', 'folder'}
 #: Launcher -> variable that it sets in each process, and what calls it.
 _STARTED_BY = {
     'pytorch': ('RANK', 'torchrun (tools/dist_train.sh, tools/dist_test.sh)'),
@@ -65,6 +69,7 @@ def load_config(path: Union[str, os.PathLike],
     except (KeyError, TypeError, SyntaxError, FileNotFoundError) as error:
         raise ConfigError(f'{path} cannot be used: {error}') from error
     _check_options(cfg, options or {})
+    expand_paths(cfg)
     _check_batch(cfg)
     _compare_graphs(cfg)
     # MMEngine lets only its own default hooks be switched off by None.
@@ -73,7 +78,7 @@ def load_config(path: Union[str, os.PathLike],
         if hook is not None or name in _MMENGINE_HOOKS
     }
     if work_dir is not None:
-        cfg.work_dir = work_dir
+        cfg.work_dir = expand_path(work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
     cfg.launcher = launcher
@@ -87,6 +92,38 @@ def load_config(path: Union[str, os.PathLike],
         os.environ.setdefault('LOCAL_RANK', os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', '0'))
     prepare_cpu_launch(cfg, launcher)
     return cfg
+
+
+def is_path_key(key: str) -> bool:
+    """Tell whether the text at a key of a config names a file or a folder.
+
+    Args:
+        key: a key, dotted or not.
+
+    Examples:
+        >>> from mmvireid.config import is_path_key
+        >>> is_path_key('train_dataloader.dataset.data_root'), is_path_key('model.head.type')
+        (True, False)
+    """
+    name = key.rpartition('.')[2]
+    return name in _PATH_KEYS or name.rpartition('_')[2] in _PATH_ENDINGS
+
+
+def expand_paths(node: Any) -> None:
+    """Replace ``~`` and environment variables in all paths of a config, in place.
+
+    Args:
+        node: the config, or a part of it.
+
+    Raises:
+        ConfigError: if a path names a variable that is not set.
+    """
+    children = node.items() if isinstance(node, (dict, Config)) else enumerate(node)
+    for key, value in list(children):
+        if isinstance(value, (dict, list, tuple)):
+            expand_paths(value)
+        elif isinstance(value, str) and isinstance(key, str) and is_path_key(key):
+            node[key] = expand_path(value)
 
 
 def _check_options(cfg: Config, options: dict) -> None:

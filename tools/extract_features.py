@@ -8,7 +8,7 @@ Examples:
 
 import argparse
 
-from mmvireid.cli import one_sentence_errors
+from mmvireid.cli import add_out, one_sentence_errors, shell_path, tool_parser
 from mmvireid.cli.inference import (
     add_inference_arguments,
     build_inferencer,
@@ -19,16 +19,14 @@ from mmvireid.cli.inference import (
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     add_inference_arguments(parser)
     parser.add_argument(
-        'input', help='an image, a folder, or a list file (see docs/en/datasets.md)')
+        'input', type=shell_path,
+        help='an image, a folder, or a list file (see docs/en/datasets.md)')
     parser.add_argument(
         '--modality', help='visible or infrared, where the input is not a list file')
-    parser.add_argument(
-        '--out', required=True, metavar='FILE', help='.npz or .json for all descriptors, .csv for '
-        'one')
+    add_out(parser, '.npz or .json for all descriptors, .csv for one', required=True)
     parser.add_argument('--descriptor', default='base', help='which one a .csv gets')
     return parser.parse_args()
 

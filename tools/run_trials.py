@@ -18,12 +18,15 @@ from pathlib import Path
 
 from mmvireid.checkpoints import final_checkpoint, find_checkpoint
 from mmvireid.cli import (
-    add_common_arguments,
+    add_config,
+    add_config_options,
+    add_work_dir,
     check_work_dir,
     claim_folder,
-    key_value,
     one_sentence_errors,
+    positive,
     run_command,
+    tool_parser,
 )
 from mmvireid.config import load_config
 from mmvireid.evaluation import format_table, summarize
@@ -49,21 +52,19 @@ def parse_trials(text: str) -> list[int]:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser = tool_parser(__doc__)
+    add_config(parser)
     parser.add_argument('--trials', type=parse_trials, default=parse_trials('1-10'))
-    parser.add_argument('--work-dir', help='folder; one subfolder a trial')
+    add_work_dir(parser, 'folder; one subfolder a trial')
     parser.add_argument(
         '--gpus',
-        type=int,
+        type=positive,
         default=1,
         help="processes per training, among which the recipe's batch is divided")
     parser.add_argument('--amp', action='store_true', help='train with mixed precision')
     parser.add_argument('--tta', action='store_true', help='test with flip averaging')
     parser.add_argument('--markdown', action='store_true', help='print a Markdown table')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, default=[], metavar='KEY=VALUE')
+    add_config_options(parser)
     return parser.parse_args()
 
 
@@ -100,7 +101,8 @@ def run_trial(args: argparse.Namespace, trial: int, cfg, folder: Path) -> list:
     """Train and test one trial unless its results exist; return them."""
     results = folder / 'results.json'
     claim_folder(folder, cfg, tta=args.tta, amp=args.amp)
-    options = ['--cfg-options', *args.cfg_options, *(f'{key}={trial}' for key in cfg.trial_keys)]
+    options = ['--cfg-options', *args.cfg_option_words,
+               *(f'{key}={trial}' for key in cfg.trial_keys)]
     if not results.is_file():
         checkpoint = find_checkpoint(folder)
         if checkpoint is None or Path(checkpoint).name != final_checkpoint(cfg):
@@ -122,10 +124,7 @@ def run_trial(args: argparse.Namespace, trial: int, cfg, folder: Path) -> list:
 
 def read_config(args: argparse.Namespace):
     """Read the config with its overrides and check that it says what a trial is."""
-    parser = argparse.ArgumentParser()
-    add_common_arguments(parser)
-    words = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
-    cfg = load_config(args.config, parser.parse_args(words).cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     if not cfg.get('trial_keys'):
         raise ConfigError(
             f'{args.config} does not say what a trial is: add trial_keys, for example '

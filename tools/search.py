@@ -10,7 +10,16 @@ Examples:
 import argparse
 from pathlib import Path
 
-from mmvireid.cli import check_work_dir, one_sentence_errors, positive
+from mmvireid.cli import (
+    add_out,
+    add_show_dir,
+    check_work_dir,
+    not_negative,
+    one_sentence_errors,
+    positive,
+    shell_path,
+    tool_parser,
+)
 from mmvireid.cli.inference import (
     add_inference_arguments,
     build_inferencer,
@@ -24,12 +33,12 @@ from mmvireid.search import INDEX_KINDS
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     add_inference_arguments(parser)
     parser.add_argument(
-        'gallery', help='an image, a folder, or a list file (see docs/en/datasets.md)')
-    parser.add_argument('query', help='the same')
+        'gallery', type=shell_path,
+        help='an image, a folder, or a list file (see docs/en/datasets.md)')
+    parser.add_argument('query', type=shell_path, help='the same')
     parser.add_argument(
         '--gallery-modality', help='visible or infrared, where the gallery is not a list file')
     parser.add_argument(
@@ -39,17 +48,15 @@ def parse_args() -> argparse.Namespace:
         '--ranking', help="one of the config's rankings, for CIFT: backbone, k_reciprocal, cift; "
         'by default the first')
     parser.add_argument(
-        '--index', metavar='DIR', help='keep the descriptors of the gallery in this folder, or '
-        'take them from it where it exists')
+        '--index', type=shell_path, metavar='DIR', help='keep the descriptors of the gallery in '
+        'this folder, or take them from it where it exists')
     parser.add_argument(
         '--index-kind', choices=tuple(INDEX_KINDS), default='torch', help='kind of a new index: '
         'torch and flat are exact, the others approximate; all but torch need faiss')
+    add_out(parser, '.json or .csv files for all results', nargs='+', default=[])
+    add_show_dir(parser, 'draw what was found for each query into this folder')
     parser.add_argument(
-        '--out', nargs='+', default=[], metavar='FILE', help='.json or .csv files for all results')
-    parser.add_argument(
-        '--show-dir', metavar='DIR', help='draw what was found for each query into this folder')
-    parser.add_argument(
-        '--max-pictures', type=int, default=100, help='pictures to draw at most')
+        '--max-pictures', type=not_negative, default=100, help='pictures to draw at most')
     return parser.parse_args()
 
 
@@ -57,8 +64,8 @@ def main() -> None:
     """Search."""
     args = parse_args()
     with one_sentence_errors():
-        for path in args.out:
-            check_output(path, ('.json', '.csv'))
+        for file in args.out:
+            check_output(file, ('.json', '.csv'))
         if args.show_dir:
             check_work_dir(args.show_dir)
         inferencer = build_inferencer(args)
@@ -75,11 +82,11 @@ def main() -> None:
             args.query, args.top_k, args.query_modality, ranking=ranking, **loading)
         print(f'ranking "{ranking}", {len(gallery)} images in the gallery')
         print_results(results)
-        for path in args.out:
+        for file in args.out:
             write_results(
-                results, path, config=args.config, checkpoint=args.checkpoint, ranking=ranking,
+                results, file, config=args.config, checkpoint=args.checkpoint, ranking=ranking,
                 gallery=args.gallery, gallery_size=len(gallery))
-            print(f'saved: {path}')
+            print(f'saved: {file}')
         if args.show_dir:
             for number, result in enumerate(results[:args.max_pictures]):
                 name = Path(result.query.img_path[0]).stem

@@ -10,11 +10,18 @@ import argparse
 
 from mmvireid.checkpoints import check_checkpoint
 from mmvireid.cli import (
-    add_common_arguments,
+    add_checkpoint,
+    add_config,
+    add_out,
+    add_run_arguments,
+    add_show_dir,
+    add_test_arguments,
     check_out_file,
     check_work_dir,
     one_sentence_errors,
     run_test,
+    shell_path,
+    tool_parser,
     write_demo_data,
 )
 from mmvireid.config import as_list, load_config
@@ -22,27 +29,19 @@ from mmvireid.config import as_list, load_config
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        'checkpoint', nargs='?', help='checkpoint file; without one the untrained model is tested')
-    parser.add_argument(
-        '--tta', action='store_true', help='average each descriptor with its mirror image')
-    parser.add_argument(
-        '--protocol',
-        nargs='+',
-        metavar='SETTING',
-        help='what to report; SYSU-MM01: all_single, all_multi, indoor_single, indoor_multi; '
-        'RegDB: v2t, t2v; LLCM: v2i, i2v; a list file: v2i, i2v')
-    parser.add_argument(
-        '--show-dir', metavar='DIR', help='draw ranking lists of some queries into this folder')
-    parser.add_argument('--out', metavar='FILE.json', help='write all numbers, per trial too')
+    parser = tool_parser(__doc__)
+    add_config(parser)
+    add_checkpoint(
+        parser, 'checkpoint file; without one the untrained model is tested', nargs='?')
+    add_test_arguments(parser)
+    add_show_dir(parser, 'draw ranking lists of some queries into this folder')
+    add_out(parser, 'write all numbers, per trial too', 'FILE.json')
     parser.add_argument(
         '--dump-queries',
+        type=shell_path,
         metavar='FILE.json',
         help='write the outcome of each query, for analysis_tools/compare_runs.py')
-    add_common_arguments(parser)
+    add_run_arguments(parser)
     return parser.parse_args()
 
 

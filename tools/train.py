@@ -14,10 +14,13 @@ import torch
 
 from mmvireid.checkpoints import check_checkpoint, find_checkpoint, remove_unfinished
 from mmvireid.cli import (
-    add_common_arguments,
+    add_config,
+    add_run_arguments,
     check_work_dir,
     one_sentence_errors,
     run_training,
+    shell_path,
+    tool_parser,
     write_demo_data,
 )
 from mmvireid.config import load_config
@@ -32,11 +35,11 @@ MIXED_PRECISION = {
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser = tool_parser(__doc__)
+    add_config(parser)
     parser.add_argument(
         '--resume',
+        type=shell_path,
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
@@ -47,7 +50,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate with the number of images in a step over all GPUs')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate on the way')
-    add_common_arguments(parser)
+    add_run_arguments(parser)
     return parser.parse_args()
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 import numpy as np
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.markup import escape
@@ -23,7 +22,13 @@ from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
 from mmvireid.visualization.embedding import choose_images
 
-from .arguments import key_value, positive
+from .arguments import (
+    add_checkpoint,
+    add_config,
+    add_config_options,
+    add_device,
+    add_loading_arguments,
+)
 from .work_dirs import check_work_dir
 
 
@@ -33,15 +38,11 @@ def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: parser of the tool.
     """
-    parser.add_argument('config', help='config file, or the name of a model in a metafile')
-    parser.add_argument('checkpoint', help='checkpoint file, or an exported .onnx file')
-    parser.add_argument('--batch-size', type=positive, default=64)
-    parser.add_argument('--num-workers', type=int, default=0, help='processes that load images')
-    parser.add_argument('--device', help="'cpu', 'cuda' or 'cuda:1'; by default a GPU if there is "
-                        'one')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='change the config, for example model.test_cfg.flip=True')
+    add_config(parser, 'config file, or the name of a model in a metafile')
+    add_checkpoint(parser, 'checkpoint file, or an exported .onnx file')
+    add_loading_arguments(parser, batch_size=64, num_workers=0)
+    add_device(parser)
+    add_config_options(parser, 'change the config, for example model.test_cfg.flip=True')
 
 
 def build_inferencer(args: argparse.Namespace) -> VIReIDInferencer:

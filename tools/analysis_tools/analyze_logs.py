@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmvireid.cli import one_sentence_errors
+from mmvireid.cli import add_out, one_sentence_errors, shell_path, tool_parser
 from mmvireid.utils.errors import ConfigError
 
 #: Values of a row that say where it is, not what was measured.
@@ -25,19 +25,19 @@ PLACES = {'epoch', 'iter', 'step'}
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     tasks = parser.add_subparsers(dest='task', required=True)
     curve = tasks.add_parser('plot_curve', help='draw values over training')
-    curve.add_argument('logs', nargs='+', help='work directories, or scalars.json files')
     curve.add_argument(
         '--keys', nargs='+', default=['loss', 'mAP'],
         help='what to draw: a name, or the end of one, as mAP or cift/R1')
     curve.add_argument('--legend', nargs='+', help='name of each log; by default its folder')
     curve.add_argument('--title', help='line above the picture')
-    curve.add_argument('--out', default='curves.png', metavar='FILE', help='picture or PDF')
+    add_out(curve, 'picture or PDF', default='curves.png')
     time = tasks.add_parser('cal_train_time', help='seconds of an iteration and of the whole')
-    time.add_argument('logs', nargs='+', help='work directories, or scalars.json files')
+    for task in (curve, time):
+        task.add_argument(
+            'logs', type=shell_path, nargs='+', help='work directories, or scalars.json files')
     return parser.parse_args()
 
 

@@ -15,11 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.cli import (
+    add_config,
+    add_config_options,
+    add_loading_arguments,
+    add_out,
+    not_negative,
+    one_sentence_errors,
+    positive,
+    tool_parser,
+    write_demo_data,
+)
 from mmvireid.config import load_config
 from mmvireid.registry import MODELS
 from mmvireid.structures import ReIDDataSample
@@ -28,23 +37,20 @@ from mmvireid.utils.errors import ConfigError
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser = tool_parser(__doc__)
+    add_config(parser)
     parser.add_argument(
         '--task', choices=('inference', 'dataloader', 'both'), default='inference',
         help='inference: the network on random images; dataloader: reading training images; '
         'both: reading test images and the network on them')
-    parser.add_argument('--batch-size', type=positive, help='images a batch, not for dataloader')
-    parser.add_argument('--num-workers', type=int, help="processes that read images")
+    add_loading_arguments(parser)
     parser.add_argument('--amp', action='store_true', help='network in mixed precision')
-    parser.add_argument('--warmup', type=int, default=5, help='batches before the clock starts')
+    parser.add_argument(
+        '--warmup', type=not_negative, default=5, help='batches before the clock starts')
     parser.add_argument('--batches', type=positive, default=50, help='batches of one measurement')
     parser.add_argument('--repeat', type=positive, default=3, help='how often to measure')
-    parser.add_argument('--out', metavar='FILE.json', help='write the numbers here too')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='as in tools/train.py')
+    add_out(parser, 'write the numbers here too', 'FILE.json')
+    add_config_options(parser)
     return parser.parse_args()
 
 

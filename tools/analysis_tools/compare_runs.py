@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvireid.cli import one_sentence_errors
+from mmvireid.cli import not_negative, one_sentence_errors, shell_path, tool_parser
 from mmvireid.evaluation.query_file import read_query_file
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
@@ -50,16 +50,17 @@ class Queries:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('before', help='queries of the first test')
-    parser.add_argument('after', help='queries of the second test; may be the same file')
+    parser = tool_parser(__doc__)
+    parser.add_argument('before', type=shell_path, help='queries of the first test')
+    parser.add_argument(
+        'after', type=shell_path, help='queries of the second test; may be the same file')
     parser.add_argument('--setting', help='which setting; by default the first that both have')
     parser.add_argument(
         '--ranking', nargs='+', metavar='NAME',
         help='which ranking, or one of the first and one of the second test')
-    parser.add_argument('--top', type=int, default=10, help='queries to list of each kind')
-    parser.add_argument('--csv', metavar='FILE', help='write every query here')
+    parser.add_argument(
+        '--top', type=not_negative, default=10, help='queries to list of each kind')
+    parser.add_argument('--csv', type=shell_path, metavar='FILE', help='write every query here')
     return parser.parse_args()
 
 
@@ -164,7 +165,7 @@ def write_csv(before: Queries, after: Queries, path: str) -> None:
     """Write every query, the largest loss first."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(['path', 'identity', 'camera', 'ap_before', 'ap_after', 'difference',
+    writer.writerow(['shell_path', 'identity', 'camera', 'ap_before', 'ap_after', 'difference',
                      'first_match_before', 'first_match_after'])
     for i in np.argsort(after.precision - before.precision, kind='stable'):
         old, new = before.precision[i], after.precision[i]

@@ -14,10 +14,15 @@ import logging
 
 import torch
 from mmengine.analysis import FlopAnalyzer, parameter_count
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
-from mmvireid.cli import key_value, one_sentence_errors, positive
+from mmvireid.cli import (
+    add_config,
+    add_config_options,
+    one_sentence_errors,
+    positive,
+    tool_parser,
+)
 from mmvireid.config import load_config
 from mmvireid.registry import MODELS
 from mmvireid.structures import Modality
@@ -45,15 +50,12 @@ class Describe(torch.nn.Module):
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser = tool_parser(__doc__)
+    add_config(parser)
     parser.add_argument(
         '--shape', type=positive, nargs=2, metavar=('HEIGHT', 'WIDTH'),
         help="size of an image; by default that of the config's test pipeline")
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='as in tools/train.py')
+    add_config_options(parser)
     return parser.parse_args()
 
 

@@ -14,7 +14,7 @@ import argparse
 import json
 from pathlib import Path
 
-from mmvireid.cli import one_sentence_errors
+from mmvireid.cli import add_out, one_sentence_errors, shell_path, tool_parser
 from mmvireid.evaluation import format_table
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
@@ -25,15 +25,15 @@ Tables = dict[str, dict[str, dict[str, float]]]
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('results', nargs='+', help='results.json, summary.json, or their folder')
+    parser = tool_parser(__doc__)
+    parser.add_argument(
+        'results', type=shell_path, nargs='+', help='results.json, summary.json, or their folder')
     parser.add_argument('--names', nargs='+', help='name of each result; by default its folder')
     parser.add_argument('--settings', nargs='+', help='which settings, for example all_single')
     parser.add_argument('--rankings', nargs='+', help='which rankings, for example cift')
     parser.add_argument('--metrics', nargs='+', help='which columns, for example R1 R10 mAP')
     parser.add_argument('--format', choices=('text', 'markdown', 'latex'), default='text')
-    parser.add_argument('--out', metavar='FILE', help='write the tables here too')
+    add_out(parser, 'write the tables here too')
     return parser.parse_args()
 
 

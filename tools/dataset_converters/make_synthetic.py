@@ -13,6 +13,7 @@ from dataclasses import fields
 
 import cv2
 
+from mmvireid.cli import shell_path
 from mmvireid.datasets.synthetic import (
     LAYOUTS,
     Difficulty,
@@ -31,7 +32,7 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--layout', required=True, choices=sorted(LAYOUTS), help='folder layout')
     parser.add_argument('--ids', type=int, required=True, help='people, test people included')
-    parser.add_argument('--out', required=True, help='folder of the dataset')
+    parser.add_argument('--out', type=shell_path, required=True, help='folder of the dataset')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same pictures')
     parser.add_argument('--test-ids', type=int,
                         help="test people; unset: the real dataset's share")
@@ -39,7 +40,7 @@ def parse_args() -> argparse.Namespace:
                         help="pictures per person and camera; unset: the real dataset's number")
     parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help="size in pixels; unset: the real dataset's")
-    parser.add_argument('--sheet', metavar='FILE',
+    parser.add_argument('--sheet', type=shell_path, metavar='FILE',
                         help='also write a picture of ten people before six cameras')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes')
     parser.add_argument('--quiet', action='store_true', help='show no progress')

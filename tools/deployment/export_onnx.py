@@ -12,9 +12,14 @@ Examples:
 
 import argparse
 
-from mmengine.config import DictAction
-
-from mmvireid.cli import key_value, one_sentence_errors
+from mmvireid.cli import (
+    add_checkpoint,
+    add_config,
+    add_config_options,
+    add_out,
+    one_sentence_errors,
+    tool_parser,
+)
 from mmvireid.cli.inference import check_output
 from mmvireid.inference.inferencer import read_config
 from mmvireid.inference.onnx_export import export_onnx
@@ -22,18 +27,15 @@ from mmvireid.inference.onnx_export import export_onnx
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file, or the name of a model in a metafile')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', required=True, metavar='FILE.onnx', help='file to write')
+    parser = tool_parser(__doc__)
+    add_config(parser, 'config file, or the name of a model in a metafile')
+    add_checkpoint(parser)
+    add_out(parser, 'file to write', 'FILE.onnx', required=True)
     parser.add_argument('--modality', choices=('both', 'visible', 'infrared'), default='both')
     parser.add_argument(
         '--tolerance', type=float, default=1e-3,
         help='largest difference from PyTorch in any element of a descriptor')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='change the config, for example model.test_cfg.flip=True')
+    add_config_options(parser, 'change the config, for example model.test_cfg.flip=True')
     return parser.parse_args()
 
 

@@ -12,15 +12,14 @@ import argparse
 import sys
 from collections import Counter
 
-from mmvireid.cli import one_sentence_errors
+from mmvireid.cli import not_negative, one_sentence_errors, shell_path, tool_parser
 from mmvireid.datasets import check_dataset
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('root', help='folder of the dataset')
+    parser = tool_parser(__doc__)
+    parser.add_argument('root', type=shell_path, help='folder of the dataset')
     parser.add_argument('--dataset', required=True, choices=['sysu', 'regdb', 'llcm'])
     parser.add_argument(
         '--layout-only',
@@ -28,7 +27,8 @@ def parse_args() -> argparse.Namespace:
         help='check folders, names and index files but not the official numbers of images '
         '(subsets, synthetic data)')
     parser.add_argument(
-        '--max-lines', type=int, default=50, metavar='N', help='differences to print; 0: all')
+        '--max-lines', type=not_negative, default=50, metavar='N',
+        help='differences to print; 0: all')
     return parser.parse_args()
 
 

@@ -12,12 +12,14 @@ import time
 from pathlib import Path
 
 from mmvireid.cli import (
-    add_common_arguments,
+    add_config_options,
+    add_work_dir,
     claim_folder,
     evaluate_once,
-    key_value,
     one_sentence_errors,
     run_step,
+    shell_path,
+    tool_parser,
     train_once,
 )
 from mmvireid.config import load_config
@@ -34,14 +36,10 @@ NAMES = dict(
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--config', default=CONFIG, help='config to run')
-    parser.add_argument(
-        '--work-dir', default='work_dirs/demo', help='folder for everything but the pictures')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, default=[], metavar='KEY=VALUE',
-        help='as in tools/train.py')
+    parser = tool_parser(__doc__)
+    parser.add_argument('--config', type=shell_path, default=CONFIG, help='config to run')
+    add_work_dir(parser, 'folder for everything but the pictures', 'work_dirs/demo')
+    add_config_options(parser)
     return parser.parse_args()
 
 
@@ -61,10 +59,8 @@ def main() -> None:
 def run_steps(args: argparse.Namespace) -> None:
     """Run all steps and print the table."""
     start = time.time()
-    options = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
-    parser = argparse.ArgumentParser()
-    add_common_arguments(parser)
-    cfg = load_config(args.config, parser.parse_args(options).cfg_options)
+    options = ['--cfg-options', *args.cfg_option_words] if args.cfg_options else []
+    cfg = load_config(args.config, args.cfg_options)
     if not cfg.get('demo_data'):
         raise ConfigError(
             f'{args.config} does not say what pictures to draw in demo_data, as {CONFIG} does: '

@@ -14,11 +14,13 @@ import time
 from pathlib import Path
 
 from mmvireid.cli import (
-    add_common_arguments,
+    add_config_options,
+    add_work_dir,
     claim_folder,
     evaluate_once,
-    key_value,
     one_sentence_errors,
+    shell_path,
+    tool_parser,
     train_once,
     write_demo_data,
 )
@@ -43,8 +45,7 @@ COUNTS = dict(
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument(
         '--variants', nargs='+', choices=VARIANTS, default=['M2', 'M6'], help='what to train')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='one training each')
@@ -52,16 +53,13 @@ def parse_args() -> argparse.Namespace:
         '--ablation', action='store_true', help='all variants with the seeds 0, 1 and 2')
     parser.add_argument('--markdown', action='store_true', help='print Markdown tables')
     parser.add_argument(
-        '--config', default='configs/bmil/bmil_r18_demo.py',
+        '--config', type=shell_path, default='configs/bmil/bmil_r18_demo.py',
         help='config of the full method; the variants lie beside it, <name>_m1.py and so on')
     parser.add_argument(
-        '--pretrain', default='configs/bmil/pretrain_r18_visible.py',
+        '--pretrain', type=shell_path, default='configs/bmil/pretrain_r18_visible.py',
         help='config of the network to start from')
-    parser.add_argument(
-        '--work-dir', default='work_dirs/demo_unsupervised', help='folder for all results')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, default=[], metavar='KEY=VALUE',
-        help='as in tools/train.py, for all variants')
+    add_work_dir(parser, 'folder for all results', 'work_dirs/demo_unsupervised')
+    add_config_options(parser, 'as in tools/train.py, for all variants')
     args = parser.parse_args()
     if args.ablation:
         # The ones whose beginning others share come first.
@@ -83,22 +81,15 @@ def config_of(args: argparse.Namespace, variant: str) -> str:
     return str(path if variant == 'M6' else path.with_stem(f'{path.stem}_{variant.lower()}'))
 
 
-def read_config(config: str, options: list):
-    """Read a config with overrides as words of a command line."""
-    parser = argparse.ArgumentParser()
-    add_common_arguments(parser)
-    return load_config(config, parser.parse_args(options).cfg_options)
-
-
 def run_steps(args: argparse.Namespace) -> None:
     """Train, test, and print the tables."""
     start = time.time()
     work_dir = Path(args.work_dir)
-    common = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
-    pretrain = read_config(args.pretrain, [])
+    common = ['--cfg-options', *args.cfg_option_words] if args.cfg_options else []
+    pretrain = load_config(args.pretrain)
     train_once('Pre-train on other synthetic people, visible images only, with their identities',
                args.pretrain, pretrain, Path(pretrain.work_dir))
-    write_demo_data(read_config(args.config, common))
+    write_demo_data(load_config(args.config, args.cfg_options))
     before = evaluate_once('Test the pre-trained network as it is', args.config,
                            work_dir / 'pretrained', common)
     results: dict[str, list[Path]] = {}
@@ -129,8 +120,8 @@ def run_steps(args: argparse.Namespace) -> None:
 def run_variant(args: argparse.Namespace, work_dir: Path, variant: str, seed: int) -> Path:
     """Train and test one variant with one seed; return the file with the numbers."""
     config = config_of(args, variant)
-    options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
-    cfg = read_config(config, options)
+    options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_option_words]
+    cfg = load_config(config, {'randomness.seed': seed, **args.cfg_options})
     folder = work_dir / f'{variant}_seed{seed}'
     claim_folder(folder, cfg)
     beginning = work_dir / f'{SAME_BEGINNING.get(variant)}_seed{seed}' / (

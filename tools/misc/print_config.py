@@ -9,9 +9,15 @@ Examples:
 
 import argparse
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
-from mmvireid.cli import key_value, one_sentence_errors
+from mmvireid.cli import (
+    add_config,
+    add_config_options,
+    one_sentence_errors,
+    shell_path,
+    tool_parser,
+)
 from mmvireid.config import load_config
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
@@ -19,14 +25,12 @@ from mmvireid.utils.files import write_atomically
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser = tool_parser(__doc__)
+    add_config(parser)
     parser.add_argument('--key', help='print only this part, for example model.head')
-    parser.add_argument('--save-path', metavar='FILE.py', help='write the config here too')
     parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='as in tools/train.py')
+        '--save-path', type=shell_path, metavar='FILE.py', help='write the config here too')
+    add_config_options(parser)
     return parser.parse_args()
 
 

@@ -10,26 +10,30 @@ Example:
 
 import argparse
 
-from mmengine.config import DictAction
-
-from mmvireid.cli import check_work_dir, key_value, one_sentence_errors
+from mmvireid.cli import (
+    add_checkpoint,
+    add_config,
+    add_config_options,
+    add_out,
+    check_work_dir,
+    one_sentence_errors,
+    shell_path,
+    tool_parser,
+)
 from mmvireid.inference.inferencer import read_config
 from mmvireid.inference.publish import publish_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config that it was trained with, or a model name')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser = tool_parser(__doc__)
+    add_config(parser, 'config that it was trained with, or a model name')
+    add_checkpoint(parser)
+    add_out(parser, 'folder to write to; by default that of the checkpoint', 'DIR')
     parser.add_argument(
-        '--out', metavar='DIR', help='folder to write to; by default that of the checkpoint')
-    parser.add_argument(
-        '--metrics', metavar='FILE.json', help='numbers that tools/test.py --out wrote')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='changes of the config that it was trained with')
+        '--metrics', type=shell_path, metavar='FILE.json',
+        help='numbers that tools/test.py --out wrote')
+    add_config_options(parser, 'changes of the config that it was trained with')
     return parser.parse_args()
 
 

@@ -15,11 +15,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw, ImageFont
 
-from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.cli import (
+    add_config,
+    add_config_options,
+    add_out,
+    one_sentence_errors,
+    positive,
+    tool_parser,
+    write_demo_data,
+)
 from mmvireid.config import load_config
 from mmvireid.datasets.base import CrossModalityDataset
 from mmvireid.registry import DATASETS
@@ -32,19 +39,15 @@ GAP, TEXT, TOP = 8, 18, 56
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser = tool_parser(__doc__)
+    add_config(parser)
     parser.add_argument('--split', choices=('train', 'test'), default='train', help='whose images')
     parser.add_argument('--number', type=positive, default=8, help='images to show')
     parser.add_argument('--draws', type=positive, default=3, help='times that each is transformed')
     parser.add_argument('--seed', type=int, default=0, help='decides images and transforms')
     parser.add_argument('--height', type=positive, default=160, help='of an image on the sheet')
-    parser.add_argument('--out', metavar='FILE', help='the picture; by default views.png in the '
-                        'work directory')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='as in tools/train.py')
+    add_out(parser, 'the picture; by default views.png in the work directory')
+    add_config_options(parser)
     return parser.parse_args()
 
 

@@ -13,11 +13,16 @@ from typing import Sequence
 
 from mmvireid.checkpoints import check_checkpoint
 from mmvireid.cli import (
-    add_common_arguments,
+    add_checkpoint,
+    add_config,
+    add_out,
+    add_run_arguments,
+    add_test_arguments,
     check_work_dir,
     one_sentence_errors,
     positive,
     run_test,
+    tool_parser,
     write_demo_data,
 )
 from mmvireid.config import as_list, load_config
@@ -26,24 +31,18 @@ from mmvireid.utils.errors import ConfigError
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument(
-        '--out', metavar='FILE.html', help='the report; by default report.html in the work '
-        'directory')
-    parser.add_argument(
-        '--protocol', nargs='+', metavar='SETTING', help='what to report, as in tools/test.py')
+    parser = tool_parser(__doc__)
+    add_config(parser)
+    add_checkpoint(parser)
+    add_out(parser, 'the report; by default report.html in the work directory', 'FILE.html')
+    add_test_arguments(parser)
     parser.add_argument(
         '--explore', nargs='+', metavar='SETTING',
         help='settings whose queries are shown one by one; by default the first reported')
-    parser.add_argument(
-        '--tta', action='store_true', help='average each descriptor with its mirror image')
     parser.add_argument('--topk', type=positive, default=10, help='gallery images for each query')
     parser.add_argument(
         '--max-megabytes', type=float, default=20, metavar='MB', help='largest size of the file')
-    add_common_arguments(parser)
+    add_run_arguments(parser)
     return parser.parse_args()
 
 

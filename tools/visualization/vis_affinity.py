@@ -14,10 +14,20 @@ Examples:
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from mmvireid.apis import VIReIDInferencer
-from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.cli import (
+    add_checkpoint,
+    add_chosen_people,
+    add_config,
+    add_config_options,
+    add_out,
+    one_sentence_errors,
+    shell_path,
+    tool_parser,
+    write_demo_data,
+)
 from mmvireid.cli.inference import embed_people
 from mmvireid.config import load_config
 from mmvireid.models.graph_transfer import QUERY_MODALITY
@@ -26,23 +36,18 @@ from mmvireid.visualization import TransferGraph, draw_affinity, graph_of_people
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file of a CIFT model')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser = tool_parser(__doc__)
+    add_config(parser, 'config file of a CIFT model')
+    add_checkpoint(parser)
     parser.add_argument(
-        '--compare', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='a second model')
+        '--compare', type=shell_path, nargs=2, metavar=('CONFIG', 'CHECKPOINT'),
+        help='a second model')
     parser.add_argument(
         '--direction', choices=tuple(QUERY_MODALITY), default='i2r',
         help='i2r: infrared queries, visible gallery; r2i: the other way round')
-    parser.add_argument('--people', type=positive, default=8, help='people of the test set')
-    parser.add_argument('--images', type=positive, default=4, help='images of each and modality')
-    parser.add_argument('--seed', type=int, default=0, help='decides people and images')
-    parser.add_argument('--out', metavar='FILE', help='the picture; by default affinity.png in '
-                        'the work directory')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='as in tools/train.py')
+    add_chosen_people(parser, 8, 4)
+    add_out(parser, 'the picture; by default affinity.png in the work directory')
+    add_config_options(parser)
     return parser.parse_args()
 
 

@@ -18,13 +18,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib import colormaps
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.cli import (
+    add_checkpoint,
+    add_chosen_people,
+    add_config,
+    add_config_options,
+    add_out,
+    one_sentence_errors,
+    positive,
+    tool_parser,
+    write_demo_data,
+)
 from mmvireid.config import load_config
 from mmvireid.datasets.base import CrossModalityDataset
 from mmvireid.inference.embedders import build_network
@@ -38,19 +47,14 @@ GAP, TEXT, TOP = 8, 20, 56
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser = tool_parser(__doc__)
+    add_config(parser)
+    add_checkpoint(parser)
     parser.add_argument('--method', choices=('similarity', 'activation'), default='similarity')
-    parser.add_argument('--people', type=positive, default=6, help='people of the test set')
-    parser.add_argument('--seed', type=int, default=0, help='decides people and images')
+    add_chosen_people(parser, 6)
     parser.add_argument('--height', type=positive, default=192, help='of an image on the sheet')
-    parser.add_argument('--out', metavar='FILE', help='the picture; by default cam.png in the '
-                        'work directory')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='as in tools/train.py')
+    add_out(parser, 'the picture; by default cam.png in the work directory')
+    add_config_options(parser)
     return parser.parse_args()
 
 

@@ -12,10 +12,17 @@ Examples:
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from mmvireid.apis import VIReIDInferencer
-from mmvireid.cli import key_value, one_sentence_errors, positive, write_demo_data
+from mmvireid.cli import (
+    add_checkpoint,
+    add_chosen_people,
+    add_config,
+    add_config_options,
+    add_out,
+    one_sentence_errors,
+    tool_parser,
+    write_demo_data,
+)
 from mmvireid.cli.inference import embed_people
 from mmvireid.config import load_config
 from mmvireid.visualization import draw_embedding, save_picture
@@ -23,19 +30,13 @@ from mmvireid.visualization import draw_embedding, save_picture
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser = tool_parser(__doc__)
+    add_config(parser)
+    add_checkpoint(parser)
     parser.add_argument('--descriptor', default='base', help='which one to embed')
-    parser.add_argument('--people', type=positive, default=12, help='people of the test set')
-    parser.add_argument('--images', type=positive, default=30, help='images of each and modality')
-    parser.add_argument('--seed', type=int, default=0, help='decides people and images')
-    parser.add_argument('--out', metavar='FILE', help='the picture; by default tsne.png in the '
-                        'work directory')
-    parser.add_argument(
-        '--cfg-options', nargs='+', type=key_value, action=DictAction, metavar='KEY=VALUE',
-        help='as in tools/train.py')
+    add_chosen_people(parser, 12, 30)
+    add_out(parser, 'the picture; by default tsne.png in the work directory')
+    add_config_options(parser)
     return parser.parse_args()
 
 
