@@ -73,7 +73,8 @@ def shrink(cfg):
         if kind == 'LoadReIDImage':
             node['size'] = (48, 24)
         elif kind == 'JaccardDBSCAN':
-            node.update(k1=8, k2=3, min_samples=2)
+            node['min_samples'] = 2
+            node['neighbors'].update(k1=8, k2=3)
         if 'num_workers' in node:
             node['num_workers'] = 0
     return cfg

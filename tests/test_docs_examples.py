@@ -250,7 +250,8 @@ def test_memory_and_associator_train_together(folder, tiny_bmil_config, run_tool
 _base_ = ['{tiny_bmil_config}']
 custom_imports = dict(imports=['my_memory', 'my_associator'])
 model = dict(head=dict(branches=dict(cross=dict(memory=dict(type='CarefulMemory')))))
-near = dict(type='JaccardDBSCAN', eps=0.5, min_samples=2, k1=8, k2=3)
+near = dict(type='JaccardDBSCAN', eps=0.5, min_samples=2,
+            neighbors=dict(type='PlainNeighbors', k1=8, k2=3))
 default_hooks = dict(pseudo_labels=dict(branches=dict(cross=dict(
     clusterer=dict(_delete_=True, type='IntraModalityClustering', visible=near),
     associator=dict(type='MutualNearest')))))

@@ -91,7 +91,7 @@ train_cfg = dict(
     val_interval=4)
 
 # Fewer images of a person than SYSU-MM01 has: about 25 visible and 16 infrared.
-within = dict(eps=0.5, k1=20, k2=4)
+within = dict(eps=0.5, neighbors=dict(k1=20, k2=4))
 default_hooks = dict(
     logger=dict(interval=20),
     # The ablations go on from the end of the first stage.
@@ -100,4 +100,4 @@ default_hooks = dict(
         extractor=dict(pipeline=test_pipeline, num_workers=0),
         branches=dict(
             intra=dict(clusterer=dict(visible=within, infrared=within)),
-            cross=dict(clusterer=dict(clusterer=dict(eps=0.45, k1=20, k2=4))))))
+            cross=dict(clusterer=dict(clusterer=dict(eps=0.45, neighbors=dict(k1=20, k2=4)))))))

@@ -6,5 +6,6 @@ default_hooks = dict(
         branches=dict(
             intra=dict(clusterer=dict(visible_ratio=1)),
             cross=dict(
-                clusterer=dict(visible_ratio=1, clusterer=dict(modality_aware=False)),
+                clusterer=dict(
+                    visible_ratio=1, clusterer=dict(neighbors=dict(type='PlainNeighbors'))),
                 memory=dict(type='SharedMemory')))))

@@ -3,4 +3,5 @@ _base_ = ['./bmil_r50-agw_2x50e_sysu.py']
 
 default_hooks = dict(
     pseudo_labels=dict(
-        branches=dict(cross=dict(clusterer=dict(clusterer=dict(modality_aware=False))))))
+        branches=dict(
+            cross=dict(clusterer=dict(clusterer=dict(neighbors=dict(type='PlainNeighbors')))))))

@@ -25,8 +25,13 @@ from style import (
     unit,
 )
 
-from mmvireid.clustering import cluster_report, dbscan_labels, jaccard_distance
-from mmvireid.clustering.jaccard import neighbor_lists
+from mmvireid.clustering import (
+    BalancedNeighbors,
+    PlainNeighbors,
+    cluster_report,
+    dbscan_labels,
+    jaccard_distance,
+)
 
 PEOPLE, IMAGES = 40, (24, 16)  # visible and infrared images of each person
 KINDS = (('plain', FAINT, 'D'), ('modality-aware', GRAPH, 'o'))
@@ -57,8 +62,8 @@ def population(gap, seed=0, dim=128, noise=1.2):
 
 def lists_of(features, modality, kind):
     """Return the neighbour lists of all images, shape ``(N, 30)``."""
-    given = None if kind == 'plain' else modality
-    return neighbor_lists(torch.from_numpy(features), modality=given).full
+    rule = PlainNeighbors() if kind == 'plain' else BalancedNeighbors()
+    return rule(torch.from_numpy(features), modality).full
 
 
 def draw_neighbours():

@@ -1,7 +1,6 @@
 """From features to pseudo labels."""
 
 import logging
-from typing import Optional, Set, Tuple, Union
 
 import numpy as np
 import torch
@@ -13,9 +12,10 @@ from mmvireid.search.topk import float_rows
 from mmvireid.utils.processes import main_process_computes
 
 from .encoding import distinct_rows, k_reciprocal_encoding
-from .jaccard import distance_of_encoding, neighbor_lists
+from .jaccard import distance_of_encoding
+from .neighbors import NeighborRule, PlainNeighbors
 
-Array = Union[np.ndarray, torch.Tensor]
+Array = np.ndarray | torch.Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def dbscan_labels(distance: sparse.csr_matrix,
                   *,
                   eps: float,
                   min_samples: int = 4,
-                  counts: Optional[np.ndarray] = None) -> np.ndarray:
+                  counts: np.ndarray | None = None) -> np.ndarray:
     """Cluster a sparse distance matrix by density.
 
     Args:
@@ -41,7 +41,7 @@ def dbscan_labels(distance: sparse.csr_matrix,
 
 
 def disjoint_subsets(num_images: int, ratio: float,
-                     generator: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
+                     generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw two disjoint random subsets, or all images twice.
 
     BMIL clusters one half of the visible images by themselves and the other half together
@@ -80,96 +80,69 @@ class JaccardDBSCAN:
     Args:
         eps: largest distance of neighbours.
         min_samples: neighbours that make a core image.
-        k1: see :func:`jaccard_distance`.
-        k2: see :func:`jaccard_distance`.
-        modality_aware: balance the neighbours of the two modalities.
-        expansion: see :func:`jaccard_distance`.
-        half_list: see :func:`jaccard_distance`.
-        camera_aware: rank the neighbours of the own camera and of the others apart, for
-            the images of one modality; ``k1`` and ``k2`` then mean nothing.
-        k1_intra: see :func:`jaccard_distance`.
-        k1_inter: see :func:`jaccard_distance`.
-        k2_intra: see :func:`jaccard_distance`.
-        k2_inter: see :func:`jaccard_distance`.
+        neighbors: the neighbour rule or its config, for example
+            ``dict(type='BalancedNeighbors', k1=30, k2=6)``; None for
+            :class:`PlainNeighbors` as published.
         backend: see :func:`jaccard_distance`.
         distributed: work together with the other processes of ``torch.distributed``, if
             there are any. False where a process clusters alone.
 
-    Raises:
-        ValueError: if both modality-aware and camera-aware.
+    Examples:
+        >>> import torch
+        >>> from mmvireid.clustering import JaccardDBSCAN
+        >>> angles = torch.tensor([0.0, 0.1, 0.2, 1.0, 2.0, 2.1, 2.2])
+        >>> rows = torch.stack([angles.cos(), angles.sin()], 1)
+        >>> cluster = JaccardDBSCAN(
+        ...     eps=0.5, min_samples=3, neighbors=dict(type='PlainNeighbors', k1=3, k2=1))
+        >>> cluster(rows).tolist()
+        [0, 0, 0, -1, 1, 1, 1]
     """
 
     def __init__(self,
                  eps: float = 0.6,
                  min_samples: int = 4,
-                 k1: int = 30,
-                 k2: int = 6,
-                 modality_aware: bool = False,
-                 expansion: str = 'per_modality',
-                 half_list: str = 'merged',
-                 camera_aware: bool = False,
-                 k1_intra: int = 5,
-                 k1_inter: int = 20,
-                 k2_intra: int = 2,
-                 k2_inter: int = 4,
+                 neighbors: NeighborRule | dict | None = None,
                  backend: str = 'torch',
                  distributed: bool = True) -> None:
-        if modality_aware and camera_aware:
-            raise ValueError('neighbours are either modality-aware or camera-aware: set one of '
-                             'the two to False')
         self.eps = eps
         self.min_samples = min_samples
-        self.modality_aware = modality_aware
-        self.camera_aware = camera_aware
+        if isinstance(neighbors, dict):
+            neighbors = TASK_UTILS.build(neighbors)
+        self.neighbors = PlainNeighbors() if neighbors is None else neighbors
+        self.backend = backend
         self.distributed = distributed
-        self.lists = {
-            'k1': k1,
-            'k2': k2,
-            'expansion': expansion,
-            'half_list': half_list,
-            'k1_intra': k1_intra,
-            'k1_inter': k1_inter,
-            'k2_intra': k2_intra,
-            'k2_inter': k2_inter,
-            'backend': backend,
-            'distributed': distributed
-        }
-        self._said: Set[str] = set()
+        self._said: set[str] = set()
 
     def __call__(self,
                  features: Array,
-                 modality: Optional[Array] = None,
-                 subset: Optional[np.ndarray] = None,
-                 cameras: Optional[Array] = None) -> np.ndarray:
+                 modality: Array | None = None,
+                 subset: np.ndarray | None = None,
+                 cameras: Array | None = None) -> np.ndarray:
         """Return pseudo labels.
 
         Args:
             features: shape ``(N, D)`` float.
-            modality: shape ``(N,)`` int, needed when ``modality_aware``.
+            modality: shape ``(N,)`` int, for rules that need it.
             subset: rows to cluster, None for all; the others get -1.
-            cameras: shape ``(N,)`` int, needed when ``camera_aware``.
+            cameras: shape ``(N,)`` int, for rules that need it.
 
         Returns:
             np.ndarray: shape ``(N,)`` int64, clusters 0 to K - 1, -1 for outliers and for
             images outside of the subset.
 
         Raises:
-            ValueError: if ``modality_aware`` and no modality is given, or ``camera_aware``
-                and no cameras.
+            ValueError: if something that the rule needs is missing.
             RuntimeError: if clustering failed on the main process, on the others.
         """
-        if self.modality_aware and modality is None:
-            raise ValueError('modality-aware clustering needs the modality of each image')
-        if self.camera_aware and cameras is None:
-            raise ValueError('camera-aware clustering needs the camera of each image')
         labels = np.full(len(features), -1, dtype=np.int64)
         rows = np.arange(len(features)) if subset is None else np.asarray(subset)
         chosen = float_rows('features', features if subset is None else features[rows])
-        lists = neighbor_lists(
+        lists = self.neighbors(
             chosen,
-            modality=modality[rows] if self.modality_aware else None,
-            cameras=cameras[rows] if self.camera_aware else None,
-            **self.lists)
+            None if modality is None else modality[rows],
+            None if cameras is None else cameras[rows],
+            backend=self.backend,
+            distributed=self.distributed)
         # Once, not in each epoch. Python's warnings would not do: they are shown again
         # whenever a library has changed a filter, as several do all the time.
         for shortage in lists.shortages:

@@ -1,7 +1,6 @@
 """Sparse Jaccard distance of k-reciprocal encodings."""
 
 import warnings
-from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -9,14 +8,13 @@ from scipy import sparse
 
 from mmvireid.search.topk import float_rows
 
-from .camera_neighbors import camera_lists
+from .camera_neighbors import CameraNeighbors
 from .encoding import k_reciprocal_encoding
 from .jaccard_kernel import jaccard_rows, mirror_rows, pair_bounds
-from .neighbors import NeighborLists, balanced_lists, plain_lists, reweighted_lists
+from .neighbors import NeighborRule, PlainNeighbors, modality_aware_neighbors
 
-Array = Union[np.ndarray, torch.Tensor]
+Array = np.ndarray | torch.Tensor
 
-EXPANSIONS = ('per_modality', 'split', 'reweighted')
 #: Pairs of one batch of rows: 8 bytes each, allocated once.
 BATCH_PAIRS = 2**23
 
@@ -25,20 +23,22 @@ def jaccard_distance(features: Array,
                      *,
                      k1: int = 30,
                      k2: int = 6,
-                     modality: Optional[Array] = None,
+                     modality: Array | None = None,
                      max_distance: float = 1.0,
                      expansion: str = 'per_modality',
                      half_list: str = 'merged',
-                     cameras: Optional[Array] = None,
+                     cameras: Array | None = None,
                      k1_intra: int = 5,
                      k1_inter: int = 20,
                      k2_intra: int = 2,
                      k2_inter: int = 4,
+                     neighbors: NeighborRule | None = None,
                      backend: str = 'torch',
                      distributed: bool = False) -> sparse.csr_matrix:
     """Compute the k-reciprocal Jaccard distance, sparse throughout.
 
-    Plain, modality-aware (``modality``) or camera-aware (``cameras``).
+    Plain, modality-aware (``modality``), camera-aware (``cameras``), or by a neighbour rule
+    of one's own (``neighbors``).
 
     An image pair without a common neighbour is at distance exactly 1 and is not stored, so
     the result, and everything on the way to it, holds a few hundred numbers per image. Equal
@@ -70,6 +70,9 @@ def jaccard_distance(features: Array,
         k2_intra: with ``cameras``: images of the own camera that query expansion averages
             over, the image itself included.
         k2_inter: with ``cameras``: images of other cameras that it averages over.
+        neighbors: the rule by which neighbours are found; all options above but
+            ``modality`` and ``cameras``, which it may need, then mean nothing. None for the
+            one that they describe.
         backend: search backend of :func:`mmvireid.search.topk`; ``'torch'`` and ``'faiss'``
             are exact, ``'ivf'`` is approximate and logs its recall.
         distributed: share the search for neighbours out over the processes of
@@ -82,81 +85,31 @@ def jaccard_distance(features: Array,
 
     Raises:
         ValueError: if shapes do not agree, a value is not finite, or an option is unknown.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.clustering import jaccard_distance
+        >>> angles = torch.tensor([0.0, 0.1, 0.2, 2.0, 2.1, 2.2])  # two groups of three
+        >>> rows = torch.stack([angles.cos(), angles.sin()], 1)
+        >>> distance = jaccard_distance(rows, k1=3, k2=1)
+        >>> (distance.toarray() > 0).sum(1).tolist()  # pairs across groups are not stored
+        [2, 2, 2, 2, 2, 2]
     """
     features = float_rows('features', features)
-    lists = neighbor_lists(
-        features, k1=k1, k2=k2, modality=modality, expansion=expansion, half_list=half_list,
-        cameras=cameras, k1_intra=k1_intra, k1_inter=k1_inter, k2_intra=k2_intra,
-        k2_inter=k2_inter, backend=backend, distributed=distributed)
+    if neighbors is None:
+        if cameras is not None and modality is not None:
+            raise ValueError('give modality or cameras: camera-aware neighbours are ranked among '
+                             'the images of one modality')
+        if cameras is not None:
+            neighbors = CameraNeighbors(k1_intra, k1_inter, k2_intra, k2_inter)
+        elif modality is not None:
+            neighbors = modality_aware_neighbors(k1, k2, expansion, half_list)
+        else:
+            neighbors = PlainNeighbors(k1, k2)
+    lists = neighbors(features, modality, cameras, backend=backend, distributed=distributed)
     for shortage in lists.shortages:
         warnings.warn(shortage, stacklevel=2)
     return distance_of_encoding(k_reciprocal_encoding(features, lists), max_distance=max_distance)
-
-
-def neighbor_lists(features: torch.Tensor,
-                   *,
-                   k1: int = 30,
-                   k2: int = 6,
-                   modality: Optional[Array] = None,
-                   expansion: str = 'per_modality',
-                   half_list: str = 'merged',
-                   cameras: Optional[Array] = None,
-                   k1_intra: int = 5,
-                   k1_inter: int = 20,
-                   k2_intra: int = 2,
-                   k2_inter: int = 4,
-                   backend: str = 'torch',
-                   distributed: bool = False) -> NeighborLists:
-    """Search the neighbours that the Jaccard distance is made of.
-
-    Args:
-        features: shape ``(N, D)`` float32, finite, torch (CPU or CUDA).
-        k1: see :func:`jaccard_distance`.
-        k2: see :func:`jaccard_distance`.
-        modality: see :func:`jaccard_distance`.
-        expansion: see :func:`jaccard_distance`.
-        half_list: see :func:`jaccard_distance`.
-        cameras: see :func:`jaccard_distance`.
-        k1_intra: see :func:`jaccard_distance`.
-        k1_inter: see :func:`jaccard_distance`.
-        k2_intra: see :func:`jaccard_distance`.
-        k2_inter: see :func:`jaccard_distance`.
-        backend: see :func:`jaccard_distance`.
-        distributed: see :func:`jaccard_distance`.
-
-    Returns:
-        NeighborLists: the lists of all images.
-
-    Raises:
-        ValueError: if shapes do not agree or an option is unknown.
-    """
-    if len(features) == 0:
-        raise ValueError('there are no features to compare')
-    if k1 < 2 or k2 < 1:
-        raise ValueError(f'k1 must be at least 2 and k2 at least 1, got {k1} and {k2}')
-    if expansion not in EXPANSIONS:
-        raise ValueError(f'unknown expansion "{expansion}", choose one of {EXPANSIONS}')
-    if half_list not in ('merged', 'balanced'):
-        raise ValueError(f'half_list must be "merged" or "balanced", got "{half_list}"')
-    if cameras is not None:
-        if modality is not None:
-            raise ValueError('give modality or cameras: camera-aware neighbours are ranked among '
-                             'the images of one modality')
-        if min(k1_intra, k1_inter, k2_intra) < 1 or k2_inter < 0:
-            raise ValueError('k1_intra, k1_inter and k2_intra must be at least 1, k2_inter at '
-                             f'least 0, got {k1_intra}, {k1_inter}, {k2_intra} and {k2_inter}')
-        return camera_lists(features, _one_per_image('cameras', cameras, len(features)), k1_intra,
-                            k1_inter, k2_intra, k2_inter, backend=backend,
-                            distributed=distributed)
-    if modality is None:
-        return plain_lists(features, k1, k2, backend=backend, distributed=distributed)
-    modality = _modality_array(modality, len(features))
-    if expansion == 'reweighted':
-        return reweighted_lists(features, modality, k1, k2, backend=backend,
-                                distributed=distributed)
-    return balanced_lists(features, modality, k1, k2, half_list=half_list,
-                          split_k2=expansion == 'split', backend=backend,
-                          distributed=distributed)
 
 
 def distance_of_encoding(encoding: sparse.csr_matrix, *,
@@ -171,6 +124,7 @@ def distance_of_encoding(encoding: sparse.csr_matrix, *,
         scipy.sparse.csr_matrix: shape ``(R, R)``, see :func:`jaccard_distance`.
     """
     num = encoding.shape[0]
+    # The distance is symmetric: row i is computed from column i + 1 on.
     upper = jaccard_pairs(encoding, np.arange(num), np.arange(1, num + 1), max_distance)
     return _mirror(upper)
 
@@ -197,6 +151,8 @@ def jaccard_pairs(encoding: sparse.csr_matrix, rows: np.ndarray, first_columns: 
     csc = (transposed.indptr.astype(np.int64), transposed.indices, transposed.data)
     rows = np.asarray(rows, dtype=np.int64)
     first_columns = np.asarray(first_columns, dtype=np.int64)
+    # The kernel writes into memory of a known size: no row has more pairs than its bound, and
+    # rows are taken together until their bounds fill a batch, at least one row at a time.
     bounds = np.cumsum(pair_bounds(*csr[:2], *csc[:2], rows, first_columns))
     parts, start, done = [], 0, 0
     while start < len(rows):
@@ -222,21 +178,3 @@ def _mirror(upper: sparse.csr_matrix) -> sparse.csr_matrix:
         lower.indptr.astype(np.int64), lower.indices, lower.data,
         upper.indptr.astype(np.int64), upper.indices, upper.data)
     return sparse.csr_matrix((values, indices, indptr), shape=upper.shape)
-
-
-def _modality_array(modality: Array, num: int) -> np.ndarray:
-    """Return modalities as int64 after checking length and values."""
-    modality = _one_per_image('modality', modality, num)
-    if not np.isin(modality, (0, 1)).all():
-        raise ValueError('modality must be 0 (visible) or 1 (infrared)')
-    return modality.astype(np.int64)
-
-
-def _one_per_image(name: str, values: Array, num: int) -> np.ndarray:
-    """Return an array after checking its length."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
-    values = np.asarray(values)
-    if values.shape != (num, ):
-        raise ValueError(f'{name} must be of shape ({num},), got {values.shape}')
-    return values

@@ -9,7 +9,7 @@ from scipy import sparse
 from torch.nn import functional
 
 from mmvireid.clustering import jaccard_pairs, k_reciprocal_encoding
-from mmvireid.clustering.jaccard import neighbor_lists
+from mmvireid.clustering.neighbors import PlainNeighbors, modality_aware_neighbors
 from mmvireid.evaluation.functional.distance import cosine_distance
 from mmvireid.search.topk import float_rows
 
@@ -61,7 +61,10 @@ def pair_histograms(features: Array,
                     num_images: int = 500,
                     num_bins: int = 40,
                     seed: int = 0,
-                    **options: object) -> Dict[str, PairHistogram]:
+                    k1: int = 30,
+                    k2: int = 6,
+                    backend: str = 'torch',
+                    **options: str) -> Dict[str, PairHistogram]:
     """Count the distances between some random images and all others.
 
     The distances themselves are those among all images, since a Jaccard distance depends
@@ -75,8 +78,11 @@ def pair_histograms(features: Array,
         num_images: how many random images.
         num_bins: how many bins.
         seed: decides the choice of images.
-        **options: ``k1``, ``k2``, ``expansion``, ``half_list`` and ``backend`` of
-            :func:`mmvireid.clustering.jaccard_distance`.
+        k1: see :func:`mmvireid.clustering.jaccard_distance`.
+        k2: see :func:`mmvireid.clustering.jaccard_distance`.
+        backend: see :func:`mmvireid.clustering.jaccard_distance`.
+        **options: ``expansion`` and ``half_list`` of the same function, for the
+            modality-aware distance.
 
     Returns:
         dict: ``'cosine'``; ``'jaccard'``, the plain distance; ``'modality_aware'``, the
@@ -97,9 +103,10 @@ def pair_histograms(features: Array,
     rows = np.random.default_rng(seed).choice(num, min(num_images, num), replace=False)
     kinds = _Kinds(modality, None if identities is None else np.asarray(identities), rows)
     found = {'cosine': _cosine_histogram(features, kinds, num_bins)}
-    for name, given in (('jaccard', None), ('modality_aware', modality)):
-        encoding = k_reciprocal_encoding(
-            features, neighbor_lists(features, modality=given, **options))
+    rules = {'jaccard': PlainNeighbors(k1, k2),
+             'modality_aware': modality_aware_neighbors(k1, k2, **options)}
+    for name, rule in rules.items():
+        encoding = k_reciprocal_encoding(features, rule(features, modality, backend=backend))
         distance = jaccard_pairs(encoding, rows, np.zeros_like(rows))
         found[name] = _jaccard_histogram(distance, kinds, num_bins)
     return found

@@ -9,7 +9,12 @@ from reference.features import people
 from reference.k_reciprocal import naive_camera_jaccard
 from sklearn.metrics import adjusted_rand_score
 
-from mmvireid.clustering import IntraModalityClustering, JaccardDBSCAN, jaccard_distance
+from mmvireid.clustering import (
+    CameraNeighbors,
+    IntraModalityClustering,
+    JaccardDBSCAN,
+    jaccard_distance,
+)
 from mmvireid.search import self_search
 
 TOLERANCE = 5e-6
@@ -85,7 +90,7 @@ def test_links_cameras_where_the_plain_distance_does_not():
     across = (identity[:, None] == identity) & (cameras[:, None] != cameras)
     assert plain[across].mean() > 0.9
     assert aware[across].mean() < 0.5
-    found = JaccardDBSCAN(eps=0.6, camera_aware=True)(features, cameras=cameras)
+    found = JaccardDBSCAN(eps=0.6, neighbors=CameraNeighbors())(features, cameras=cameras)
     assert adjusted_rand_score(identity, found) > 0.95
 
 
@@ -93,13 +98,13 @@ def test_each_modality_by_itself():
     """As a config names it: cameras reach the clusterer of each modality."""
     features, modality, _ = people(3, num_ids=10, visible=8, infrared=6)
     cameras = 2 * modality + np.arange(len(features)) % 2
-    aware = dict(type='JaccardDBSCAN', eps=0.7, camera_aware=True, k1_intra=3, k1_inter=4)
+    rule = dict(type='CameraNeighbors', k1_intra=3, k1_inter=4)
+    aware = dict(type='JaccardDBSCAN', eps=0.7, neighbors=rule)
     found = IntraModalityClustering(aware)(features, modality, np.random.default_rng(0), cameras)
     first = 0
     for value in (0, 1):
         rows = modality == value
-        own = JaccardDBSCAN(eps=0.7, camera_aware=True, k1_intra=3, k1_inter=4)(
-            features[rows], cameras=cameras[rows])
+        own = JaccardDBSCAN(eps=0.7, neighbors=rule)(features[rows], cameras=cameras[rows])
         assert own.max() > 0
         np.testing.assert_array_equal(found.labels[rows], np.where(own >= 0, own + first, -1))
         first = own.max() + 1
@@ -114,7 +119,5 @@ def test_rejects_bad_input():
     for options in ({'k1_intra': 0}, {'k1_inter': 0}, {'k2_intra': 0}, {'k2_inter': -1}):
         with pytest.raises(ValueError, match='must be at least 1'):
             jaccard_distance(features, cameras=cameras, **options)
-    with pytest.raises(ValueError, match='needs the camera'):
-        JaccardDBSCAN(camera_aware=True)(features)
-    with pytest.raises(ValueError, match='either modality-aware or camera-aware'):
-        JaccardDBSCAN(camera_aware=True, modality_aware=True)
+    with pytest.raises(ValueError, match='CameraNeighbors needs cameras'):
+        JaccardDBSCAN(neighbors=CameraNeighbors())(features)

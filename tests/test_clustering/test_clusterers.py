@@ -14,14 +14,16 @@ from mmvireid.clustering.encoding import distinct_rows
 from mmvireid.registry import TASK_UTILS
 
 
-def build(**options):
-    return TASK_UTILS.build({'type': 'JaccardDBSCAN', 'k1': 12, 'k2': 4, **options})
+def build(aware=False, k1=12, **options):
+    rule = 'BalancedNeighbors' if aware else 'PlainNeighbors'
+    return TASK_UTILS.build(
+        dict(type='JaccardDBSCAN', neighbors=dict(type=rule, k1=k1, k2=4), **options))
 
 
 @pytest.mark.parametrize('aware', [False, True])
 def test_labels_are_those_of_the_dense_distance(aware):
     features, modality, identity = people(0, num_ids=10, visible=9, infrared=9)
-    labels = build(eps=0.55, modality_aware=aware)(features, modality)
+    labels = build(eps=0.55, aware=aware)(features, modality)
     dense = naive_jaccard(features, k1=12, k2=4, modality=modality if aware else None)
     expected = DBSCAN(eps=0.55, min_samples=4, metric='precomputed').fit_predict(dense)
     np.testing.assert_array_equal(labels, expected)
@@ -32,7 +34,7 @@ def test_labels_are_those_of_the_dense_distance(aware):
 def test_modality_aware_clusters_hold_both_modalities():
     features, modality, identity = people(0, num_ids=10, visible=12, infrared=12, gap=1.5,
                                           noise=0.2, dim=64)
-    aware = build(k1=16, eps=0.6, modality_aware=True)(features, modality)
+    aware = build(k1=16, eps=0.6, aware=True)(features, modality)
     plain = build(eps=0.6)(features)
     assert adjusted_rand_score(identity, aware) > 0.95
     mixed = [len(set(modality[plain == c])) == 2 for c in range(plain.max() + 1)]
@@ -44,7 +46,7 @@ def test_cutting_the_distance_at_eps_loses_nothing():
     features, modality, _ = people(2)
     whole = jaccard_distance(features, k1=12, k2=4, modality=modality)
     np.testing.assert_array_equal(
-        build(eps=0.5, modality_aware=True)(features, modality), dbscan_labels(whole, eps=0.5))
+        build(eps=0.5, aware=True)(features, modality), dbscan_labels(whole, eps=0.5))
 
 
 @pytest.mark.parametrize('aware', [False, True])
@@ -59,7 +61,7 @@ def test_equal_images_count_one_by_one(aware, min_samples):
     features, modality = features[rows], modality[rows]
     whole = jaccard_distance(features, k1=12, k2=4, modality=modality if aware else None)
     expected = dbscan_labels(whole, eps=0.5, min_samples=min_samples)
-    labels = build(eps=0.5, min_samples=min_samples, modality_aware=aware)(features, modality)
+    labels = build(eps=0.5, min_samples=min_samples, aware=aware)(features, modality)
     np.testing.assert_array_equal(labels, expected)
     assert labels.max() > 0
 
@@ -74,7 +76,7 @@ def test_a_collapsed_network_does_not_fill_the_memory(monkeypatch, aware):
         return dbscan_labels(distance, **options)
 
     monkeypatch.setattr('mmvireid.clustering.clusterers.dbscan_labels', watched)
-    labels = build(modality_aware=aware)(np.full((3000, 16), 0.25, np.float32),
+    labels = build(aware=aware)(np.full((3000, 16), 0.25, np.float32),
                                          np.arange(3000) % 2)
     assert set(labels) == {0}
     assert pairs[0] < 10_000
@@ -116,15 +118,15 @@ def test_images_outside_of_the_subset_get_no_label():
     features, modality, _ = people(3, num_ids=10, visible=9)
     subset = np.flatnonzero(np.arange(len(features)) % 3 != 1)
     features = torch.from_numpy(features)
-    labels = build(eps=0.6, modality_aware=True)(features, modality, subset)
+    labels = build(eps=0.6, aware=True)(features, modality, subset)
     np.testing.assert_array_equal(
-        labels[subset], build(eps=0.6, modality_aware=True)(features[subset], modality[subset]))
+        labels[subset], build(eps=0.6, aware=True)(features[subset], modality[subset]))
     assert (labels[np.setdiff1d(np.arange(len(features)), subset)] == -1).all()
 
 
 def test_few_images_are_mentioned_once_and_not_in_each_epoch(caplog):
     features, modality, _ = people(4, num_ids=3, visible=8, infrared=1)
-    cluster = build(modality_aware=True)
+    cluster = build(aware=True)
     for _ in range(3):
         cluster(features, modality)
     record, = (r for r in caplog.records if r.name.startswith('mmvireid'))
@@ -147,7 +149,7 @@ def test_subsets(num, ratio):
 
 
 def test_rejects_bad_input():
-    with pytest.raises(ValueError, match='needs the modality'):
-        build(modality_aware=True)(np.eye(4))
+    with pytest.raises(ValueError, match=r'BalancedNeighbors needs modality of shape \(4,\)'):
+        build(aware=True)(np.eye(4))
     with pytest.raises(ValueError, match=r'ratio must be in \(0, 0.5\] or 1, got 0.7'):
         disjoint_subsets(10, 0.7, np.random.default_rng(0))

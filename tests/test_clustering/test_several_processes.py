@@ -9,7 +9,14 @@ import torch
 import torch.distributed as torch_dist
 from reference.features import people
 
-from mmvireid.clustering import JaccardDBSCAN, clusterers, jaccard_distance
+from mmvireid.clustering import (
+    BalancedNeighbors,
+    CameraNeighbors,
+    JaccardDBSCAN,
+    PlainNeighbors,
+    clusterers,
+    jaccard_distance,
+)
 from mmvireid.search import self_search, self_topk
 from mmvireid.utils import processes
 from mmvireid.utils.processes import main_process_computes
@@ -46,11 +53,12 @@ def clustered(distributed=None):
         distance = jaccard_distance(features, k1=12, k2=4, modality=modality if aware else None,
                                     **option)
         found[f'distance {aware}'] = [torch.from_numpy(distance.toarray())]
-        cluster = JaccardDBSCAN(k1=12, k2=4, eps=0.55, modality_aware=aware, **option)
+        rule = BalancedNeighbors if aware else PlainNeighbors
+        cluster = JaccardDBSCAN(eps=0.55, neighbors=rule(k1=12, k2=4), **option)
         for rows in (None, subset):
             labels = cluster(features, modality, rows)
             found[f'labels {aware} {rows is None}'] = [torch.from_numpy(labels)]
-    cluster = JaccardDBSCAN(k1_inter=8, eps=0.55, camera_aware=True, **option)
+    cluster = JaccardDBSCAN(eps=0.55, neighbors=CameraNeighbors(k1_inter=8), **option)
     labels = cluster(features, cameras=np.arange(len(features)) % 3)
     found['labels of cameras'] = [torch.from_numpy(labels)]
     return found
@@ -96,7 +104,8 @@ def worker(rank, folder):
     report['pairs'] = sum(pairs)
     if rank == 1:
         clusterers.dbscan_labels = None  # not for this process to call
-    report['labels by default'] = JaccardDBSCAN(k1=12, k2=4)(people(1)[0])
+    cluster = JaccardDBSCAN(neighbors=PlainNeighbors(k1=12, k2=4))
+    report['labels by default'] = cluster(people(1)[0])
 
     # A notebook may end its processes and start others.
     torch_dist.destroy_process_group()
@@ -164,7 +173,7 @@ def test_two_processes_find_what_one_finds(reports, monkeypatch):
 
 def test_the_main_process_alone_clusters_by_density(reports):
     # Without a word about processes: the default of the class is to work together.
-    expected = JaccardDBSCAN(k1=12, k2=4)(people(1)[0])
+    expected = JaccardDBSCAN(neighbors=PlainNeighbors(k1=12, k2=4))(people(1)[0])
     for report in reports:
         np.testing.assert_array_equal(report['labels by default'], expected)
 

@@ -25,8 +25,9 @@ def test_released_settings(repo_root, dataset):
     intra, cross = hook.branches.intra.clusterer, hook.branches.cross.clusterer
     assert [(part.visible_ratio, part.half) for part in (intra, cross)] == [(ratio, 0), (ratio, 1)]
     for part in (intra.visible, intra.infrared, cross.clusterer):
-        assert (part.eps, part.min_samples, part.k1, part.k2) == (eps, 4, 30, 6)
-        assert part.get('modality_aware', False) == (part is cross.clusterer)
+        rule = 'BalancedNeighbors' if part is cross.clusterer else 'PlainNeighbors'
+        assert (part.eps, part.min_samples) == (eps, 4)
+        assert part.neighbors == dict(type=rule, k1=30, k2=6)
     assert (hook.extractor.flip, hook.extractor.normalize) == (True, False)
     assert hook.extractor.pipeline[0].interpolation == 'bicubic'
 

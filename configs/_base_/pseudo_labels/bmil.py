@@ -2,7 +2,16 @@
 # half and "cross" the other (subset clustering); visible_ratio=1 uses all for both.
 _base_ = ['../pipelines/bmil.py', '../../default_runtime.py']
 
-jaccard = dict(type='JaccardDBSCAN', eps=0.6, min_samples=4, k1=30, k2=6)
+jaccard = dict(
+    type='JaccardDBSCAN',
+    eps=0.6,
+    min_samples=4,
+    neighbors=dict(type='PlainNeighbors', k1=30, k2=6))
+jaccard_aware = dict(
+    type='JaccardDBSCAN',
+    eps=0.6,
+    min_samples=4,
+    neighbors=dict(type='BalancedNeighbors', k1=30, k2=6))
 
 default_hooks = dict(
     pseudo_labels=dict(
@@ -26,7 +35,7 @@ default_hooks = dict(
             cross=dict(
                 clusterer=dict(
                     type='GlobalClustering',
-                    clusterer=dict(modality_aware=True, **jaccard),
+                    clusterer=jaccard_aware,
                     visible_ratio=0.5,
                     half=1),
                 memory=dict(type='SplitMemory')))))
