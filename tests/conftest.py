@@ -3,13 +3,36 @@
 import contextlib
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import FORK_SERVER, ROOT, Command, free_port
+from reference.golden import SMALL_CASES, GoldenArrays
 
 # Many small operations: one thread is fastest, and results do not depend on the machine.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        '--golden', metavar='DIR', type=Path,
+        default=os.environ.get('MMVIREID_GOLDEN', ROOT.parent / 'shared' / 'golden'),
+        help='folder of results of released code that the tests marked golden compare with; '
+        'else $MMVIREID_GOLDEN, else ../shared/golden')
+
+
+def pytest_generate_tests(metafunc):
+    """Run tests of golden data on a small case of our own, and on released results if any."""
+    if 'golden' in metafunc.fixturenames:
+        name, = metafunc.definition.get_closest_marker('golden').args
+        sources = {'small': SMALL_CASES[name]}
+        path = Path(metafunc.config.getoption('golden')) / f'{name}.npz'
+        if path.is_file():
+            sources['released'] = partial(np.load, path)
+        metafunc.parametrize(
+            'golden_arrays', sources.values(), ids=sources, indirect=True, scope='module')
 
 
 def pytest_collection_modifyitems(items):
@@ -22,15 +45,23 @@ def repo_root() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope='session')
-def golden_dir():
-    """Folder of the reference results, or None where this checkout stands alone.
+@pytest.fixture(scope='module')
+def golden_arrays(request):
+    """The file that the module's marker names; all of it must be compared."""
+    arrays, failed = GoldenArrays(request.param()), request.session.testsfailed
+    yield arrays
+    every_test = {name for name in vars(request.module) if name.startswith('test_')}
+    if arrays.readers == every_test and request.session.testsfailed == failed:
+        unused = request.node.get_closest_marker('golden').kwargs.get('unused', ())
+        unread = set(arrays) - arrays.read - set(unused)
+        assert not unread, f'no test compares {sorted(unread)}'
 
-    Tests then run the same check on a small case of our own, computed by a naive
-    reference implementation.
-    """
-    folder = ROOT.parent / 'shared' / 'golden'
-    return folder if folder.is_dir() else None
+
+@pytest.fixture
+def golden(request, golden_arrays):
+    """Arrays that released code gave, or a small case of our own in the same form."""
+    golden_arrays.readers.add(request.node.originalname)
+    return golden_arrays
 
 
 @pytest.fixture(scope='session')

@@ -1,12 +1,9 @@
-"""CIFT node by node in float64, and a small case computed with it.
-
-``small_case`` has the arrays of the reference data's ``cift.npz`` under the same
-names, so that one check serves both.
-"""
+"""CIFT node by node in float64, and a small case in the form of ``cift.npz``."""
 
 import numpy as np
 import torch
 from reference.metric_losses import naive_hetero_center_cluster
+from reference.ranking import naive_ranking
 
 DIRECTIONS = ('r2i', 'i2r')
 
@@ -62,7 +59,8 @@ def queries_of(direction, modality):
     return modality == (0 if direction == 'r2i' else 1)
 
 
-def small_case(num_ids=3, per_id=2, dim=8, num_classes=5, num_draws=2, seed=0):
+def small_case(num_ids=3, per_id=2, dim=8, num_classes=5, num_draws=2, num_gallery=30,
+               num_query=20, seed=0):
     rng = np.random.default_rng(seed)
     rows = 2 * num_ids * per_id
     label = np.tile(np.repeat(np.arange(num_ids), per_id), 2)
@@ -91,8 +89,13 @@ def small_case(num_ids=3, per_id=2, dim=8, num_classes=5, num_draws=2, seed=0):
         'train_label': label,
         'train_gen_c': rng.uniform(-0.5, 2, (rows, 1)).astype(np.float32),
         'train_gen_k': gauss(rows, dim, scale=0.5),
-        'inf_gallery': gauss(30, dim),
-        'inf_query': gauss(20, dim),
+        'inf_gallery': gauss(num_gallery, dim),
+        'inf_query': gauss(num_query, dim),
+        # Whoever is asked for is in gallery cameras 1 and 2.
+        'inf_gallery_pid': np.arange(num_gallery) % (num_gallery // 4),
+        'inf_gallery_cam': np.repeat([1, 2, 4, 5], num_gallery // 4 + 1)[:num_gallery],
+        'inf_query_pid': rng.integers(0, num_gallery // 4, num_query),
+        'inf_query_cam': rng.permutation(np.arange(num_query) % 2 * 3 + 3),
     }
     for direction in DIRECTIONS:
         case[f'cf_noise_{direction}'] = gauss(num_draws, rows, dim)
@@ -230,15 +233,21 @@ def add_inference(case):
 
     gallery, query = unit('inf_gallery'), unit('inf_query')
     nodes = torch.cat([gallery, query])
-    is_query = torch.arange(50) >= 30
+    is_query = torch.arange(len(nodes)) >= len(gallery)
     for prefix, queries in (('inf', is_query), ('inf_r2i', ~is_query)):
         affinity = naive_affinity(nodes, queries)
         out = affinity @ nodes
         store(case, f'{prefix}_a', affinity)
         direction = out / out.norm(dim=1, keepdim=True)
-        store(case, f'{prefix}_cos', direction[queries] @ direction[~queries].T)
+        cosine = direction[queries] @ direction[~queries].T
+        store(case, f'{prefix}_cos', cosine)
         if prefix == 'inf':
-            store(case, 'inf_gallery_out', out[:30])
-            store(case, 'inf_query_out', out[30:])
+            store(case, 'inf_gallery_out', out[:len(gallery)])
+            store(case, 'inf_query_out', out[len(gallery):])
+            expected = naive_ranking(
+                -cosine, case['inf_query_pid'], case['inf_gallery_pid'], case['inf_query_cam'],
+                case['inf_gallery_cam'], protocol='sysu', count_identities=False)
+            case.update({f'inf_{name}': np.asarray(expected[name])
+                         for name in ('cmc', 'mAP', 'mINP')})
         else:
             store(case, 'inf_r2i_out', out)

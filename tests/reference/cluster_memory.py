@@ -8,15 +8,19 @@ def unit(v):
     return v / v.norm()
 
 
-def cross_entropy(x, label, rows, temperature):
-    scores = [x @ row / temperature for row in rows]
+def scores_of(x, rows, values, temperature):
+    """Scores with the values of some rows and the gradient of others."""
+    return [(x @ row if value is row else x @ row + x.detach() @ (value - row)) / temperature
+            for row, value in zip(rows, values)]
+
+
+def cross_entropy(scores, label):
     return -scores[label] + torch.logsumexp(torch.stack(scores), 0)
 
 
-def multi_positive(x, label, rows, groups, temperature, num_candidates):
-    scores = [x @ row / temperature for row in rows]
-    positives = [k for k in range(len(rows)) if groups[k] == groups[label]]
-    others = sorted((k for k in range(len(rows)) if k not in positives),
+def multi_positive(scores, label, groups, num_candidates):
+    positives = [k for k in range(len(scores)) if groups[k] == groups[label]]
+    others = sorted((k for k in range(len(scores)) if k not in positives),
                     key=lambda k: -scores[k].item())
     kept = positives + others[:max(0, num_candidates - len(positives))]
     total = torch.logsumexp(torch.stack([scores[k] for k in kept]), 0)
@@ -44,7 +48,8 @@ class NaiveMemory:
     def prototypes(self):
         return torch.stack([row for rows in self.rows.values() for row in rows])
 
-    def loss(self, features, labels):
+    def loss(self, features, labels, values_of=None):
+        """Value of the prototypes ``values_of``, gradient through those of the memory."""
         features = features.double()
         terms = []
         for name, rows in self.rows.items():
@@ -52,11 +57,13 @@ class NaiveMemory:
             for x, label in zip(features, labels.tolist()):
                 if label < 0:
                     continue
+                scores = scores_of(unit(x), rows, (values_of or self.rows)[name],
+                                   self.temperature)
                 if self.groups is None:
-                    values.append(cross_entropy(unit(x), label, rows, self.temperature))
+                    values.append(cross_entropy(scores, label))
                 else:
-                    values.append(multi_positive(unit(x), label, rows, self.groups.tolist(),
-                                                 self.temperature, self.num_candidates))
+                    values.append(multi_positive(scores, label, self.groups.tolist(),
+                                                 self.num_candidates))
             term = sum(values) / len(values) if values else 0 * features.sum()
             if name == 'mean' and self.groups is None:
                 term = torch.clamp(term - self.margin, min=0)
@@ -92,9 +99,9 @@ def loss_and_grad(function, *features):
     return loss.detach(), *grads
 
 
-def small_case():
-    """Make arrays named as in the released results, from our own random features."""
-    rng = np.random.default_rng(0)
+def small_case(num_clusters=7, num_joint=24, num_visible=6, num_infrared=4, dim=16, seed=0):
+    """Make arrays in the form of ``bmil_losses.npz`` from our own random features."""
+    rng = np.random.default_rng(seed)
     arrays = {}
 
     def normal(*shape):
@@ -104,23 +111,24 @@ def small_case():
         for kind, mode, options in (('cmhybrid', 'hybrid', {}),
                                     ('cm', 'mean', {'margin': 0, 'mean_update': 'sample'})):
             prefix = f'intra_{case}_{kind}_'
-            centres = normal(7, 16)
+            centres = normal(num_clusters, dim)
             memory = NaiveMemory(centres, mode, **options)
             arrays[prefix + 'mem0'] = memory.prototypes
             for step in (1, 2, 3):
-                y = torch.from_numpy(np.repeat(rng.choice(7, 4, replace=False), 5))
+                y = torch.from_numpy(np.repeat(rng.choice(num_clusters, 4, replace=False), 5))
                 y = y.repeat(2) if step == 3 else y
-                x = (centres[y] + spread * normal(len(y), 16)) * 3
+                x = (centres[y] + spread * normal(len(y), dim)) * 3
                 loss, grad = loss_and_grad(lambda v, m=memory, y=y: m.loss(v, y), x)
                 memory.update(x, y)
                 arrays.update({f'{prefix}x{step}': x, f'{prefix}y{step}': y,
                                f'{prefix}loss{step}': loss, f'{prefix}grad{step}': grad,
                                f'{prefix}mem{step}': memory.prototypes})
 
-    # 24 clusters of both modalities, 6 visible and 4 infrared ones: 58 prototypes.
-    groups = torch.from_numpy(np.r_[np.repeat(np.arange(24), 2), np.arange(24, 34)])
-    modality = torch.from_numpy(np.r_[np.tile([0, 1], 24), np.zeros(6, int), np.ones(4, int)])
-    centres = normal(len(groups), 16)
+    groups = torch.from_numpy(np.r_[
+        np.repeat(np.arange(num_joint), 2), num_joint + np.arange(num_visible + num_infrared)])
+    modality = torch.from_numpy(np.r_[
+        np.tile([0, 1], num_joint), np.zeros(num_visible, int), np.ones(num_infrared, int)])
+    centres = normal(len(groups), dim)
     memory = NaiveMemory(centres, 'hybrid', groups)
     arrays.update(glb_proxy_label=groups, glb_proxy_mod=modality, glb_mem0=memory.prototypes)
     for step in (1, 2):
@@ -128,17 +136,24 @@ def small_case():
         for name, m, views in (('vis', 0, 2), ('ir', 1, 1)):
             drawn = rng.choice(np.flatnonzero(modality.numpy() == m), 3, replace=False)
             index[name] = torch.from_numpy(np.repeat(drawn, 4)).repeat(views)
-            x[name] = centres[index[name]] + 0.8 * normal(len(index[name]), 16)
-
-        def half_of_both(vis, ir, memory=memory, index=index):
-            return 0.5 * (memory.loss(vis, index['vis']) + memory.loss(ir, index['ir']))
-
+            x[name] = centres[index[name]] + 0.8 * normal(len(index[name]), dim)
         prefix = f'glb_s{step}_'
-        loss, grad_vis, grad_ir = loss_and_grad(half_of_both, x['vis'], x['ir'])
+        losses = {}
         for name in ('vis', 'ir'):
-            arrays[f'{prefix}loss_{name}'] = memory.loss(x[name], index[name])
-            arrays[f'{prefix}x_{name}'], arrays[f'{prefix}idx_{name}'] = x[name], index[name]
-        memory.update(torch.cat([x['vis'], x['ir']]), torch.cat([index['vis'], index['ir']]))
-        arrays.update({f'{prefix}loss': loss, f'{prefix}gradclean_vis': grad_vis,
-                       f'{prefix}gradclean_ir': grad_ir, f'{prefix}mem_after': memory.prototypes})
-    return arrays
+            losses[name], grad = loss_and_grad(
+                lambda v, y=index[name], m=memory: m.loss(v, y), x[name])
+            arrays.update({f'{prefix}loss_{name}': losses[name],
+                           f'{prefix}x_{name}': x[name], f'{prefix}idx_{name}': index[name],
+                           f'{prefix}gradclean_{name}': grad / 2})
+        arrays[f'{prefix}loss'] = (losses['vis'] + losses['ir']) / 2
+        # The release moves the visible prototypes before it forms the infrared gradient.
+        before = memory.rows
+        memory.rows = {name: list(rows) for name, rows in before.items()}
+        memory.update(x['vis'], index['vis'])
+        _, grad = loss_and_grad(
+            lambda v, y=index['ir'], b=before, m=memory: m.loss(v, y, values_of=b), x['ir'])
+        memory.update(x['ir'], index['ir'])
+        arrays.update({f'{prefix}grad_vis': arrays[f'{prefix}gradclean_vis'],
+                       f'{prefix}grad_ir': grad / 2, f'{prefix}mem_after': memory.prototypes})
+    return {name: value.float().numpy() if value.is_floating_point() else value.numpy()
+            for name, value in arrays.items()}

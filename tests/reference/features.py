@@ -15,3 +15,16 @@ def people(seed, num_ids=8, visible=5, infrared=3, dim=16, gap=0.6, noise=0.5, u
     if not unit:
         features *= rng.uniform(0.9, 1, (len(identity), 1))
     return features.astype(np.float32), modality, identity
+
+
+def filmed(seed, num_cameras=3, images=4, num_ids=8, shift=0.0, dim=16):
+    """Unit features of people seen by several cameras, their cameras and identities."""
+    rng = np.random.default_rng(seed)
+    camera = np.tile(np.repeat(np.arange(num_cameras), images), num_ids)
+    identity = np.repeat(np.arange(num_ids), num_cameras * images)
+    features = (rng.standard_normal((num_ids, dim))[identity]
+                + shift * rng.standard_normal((num_cameras, dim))[camera]
+                + 0.4 * rng.standard_normal((len(camera), dim)))
+    order = rng.permutation(len(camera))
+    features = features / np.linalg.norm(features, axis=1, keepdims=True)
+    return features[order].astype(np.float32), camera[order], identity[order]

@@ -1,5 +1,9 @@
-"""Metric losses in plain loops over float64 scalars, as their papers write them."""
+"""Metric losses in plain loops over float64 scalars, as their papers write them.
 
+Also a small case of the triplet losses in the form of ``triplet.npz``.
+"""
+
+import numpy as np
 import torch
 
 
@@ -81,3 +85,28 @@ def naive_hetero_center_cluster(x, ids, modality, distance, margin=None):
     pull = sum(pull) / len(pull) if pull else x.new_zeros(())
     push = sum(push) / len(push) if push else x.new_zeros(())
     return pull + push
+
+
+#: Losses by their names in ``triplet.npz``.
+TRIPLET_LOSSES = {
+    'hard': naive_triplet,
+    'wrt': naive_weighted_triplet,
+    'adp_square0': naive_weighted_triplet,
+    'adp_square1': lambda x, ids: naive_weighted_triplet(x, ids, squared=True),
+}
+
+
+def small_case(num_ids=5, per_id=4, dim=8, seed=0):
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for case, scale in (('small', 0.1), ('mid', 1.0), ('far', 8.0)):
+        ids = np.tile(np.repeat(rng.choice(100, num_ids, replace=False), per_id // 2), 2)
+        arrays[f'{case}_x'] = (scale * rng.standard_normal((len(ids), dim))).astype(np.float32)
+        arrays[f'{case}_id'] = ids
+        for name, loss_of in TRIPLET_LOSSES.items():
+            x = torch.from_numpy(arrays[f'{case}_x']).double().requires_grad_()
+            loss = loss_of(x, ids)
+            loss.backward()
+            arrays[f'{case}_{name}_loss'] = loss.detach().float().numpy()
+            arrays[f'{case}_{name}_grad'] = x.grad.float().numpy()
+    return arrays

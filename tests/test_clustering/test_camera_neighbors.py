@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.features import people
+from reference.features import filmed, people
 from reference.k_reciprocal import naive_camera_jaccard
 from sklearn.metrics import adjusted_rand_score
 
@@ -26,19 +26,6 @@ def dense(distance):
     entries = distance.tocoo()
     full[entries.row, entries.col] = entries.data
     return full
-
-
-def filmed(seed, num_cameras=3, images=4, num_ids=8, shift=0.0, dim=16):
-    """Unit features of people seen by several cameras, their cameras and identities."""
-    rng = np.random.default_rng(seed)
-    camera = np.tile(np.repeat(np.arange(num_cameras), images), num_ids)
-    identity = np.repeat(np.arange(num_ids), num_cameras * images)
-    features = (rng.standard_normal((num_ids, dim))[identity]
-                + shift * rng.standard_normal((num_cameras, dim))[camera]
-                + 0.4 * rng.standard_normal((len(camera), dim)))
-    order = rng.permutation(len(camera))
-    features = features / np.linalg.norm(features, axis=1, keepdims=True)
-    return features[order].astype(np.float32), camera[order], identity[order]
 
 
 @pytest.mark.filterwarnings('ignore:.*has only')

@@ -1,4 +1,4 @@
-"""The sparse Jaccard distance against reference results and a naive float64 version."""
+"""The sparse Jaccard distance against a naive float64 version."""
 
 import warnings
 
@@ -13,22 +13,8 @@ from scipy import sparse
 from sklearn.cluster import DBSCAN
 
 from mmvireid.clustering import jaccard_distance
-from mmvireid.search import self_search
 
 TOLERANCE = 5e-6
-#: name in the reference file -> (features, rows, options)
-CASES = {
-    'plain': ('feat', None, {}),
-    'aware': ('feat', None, {'modality': True}),
-    'plain_k2_1': ('feat', None, {'k2': 1}),
-    'aware_k2_1': ('feat', None, {'k2': 1, 'modality': True}),
-    'plain_k1_15_k2_4': ('feat', None, {'k1': 15, 'k2': 4}),
-    'aware_k1_15_k2_4': ('feat', None, {'k1': 15, 'k2': 4, 'modality': True}),
-    'plain_vis': ('feat', 0, {}),
-    'plain_ir': ('feat', 1, {}),
-    'plain_nonunit': ('feat_nonunit', None, {}),
-    'aware_nonunit': ('feat_nonunit', None, {'modality': True}),
-}
 
 
 def dense(distance: sparse.csr_matrix) -> np.ndarray:
@@ -37,55 +23,6 @@ def dense(distance: sparse.csr_matrix) -> np.ndarray:
     entries = distance.tocoo()
     full[entries.row, entries.col] = entries.data
     return full
-
-
-def reference_case(golden_dir, name):
-    """Return features, options, expected distance and expected labels {eps: labels}."""
-    source, only, options = CASES[name]
-    if golden_dir is None:
-        features, modality, _ = people(7, unit=source == 'feat')
-        options = {'k1': 9, 'k2': 4} | options
-        labels = {}
-    else:
-        data = np.load(golden_dir / 'bmil_jaccard.npz')
-        features, modality = data[source], data['mod']
-        labels = {
-            eps: data[f'labels_{name}_eps{round(100 * eps)}']
-            for eps in data['eps'] if f'labels_{name}_eps{round(100 * eps)}' in data
-        }
-    if only is not None:
-        features, modality = features[modality == only], modality[modality == only]
-    options = options | ({'modality': modality} if 'modality' in options else {})
-    if golden_dir is None:
-        expected = naive_jaccard(features, **options)
-        for eps in (0.45, 0.6):
-            labels[eps] = DBSCAN(eps=eps, min_samples=4, metric='precomputed').fit_predict(
-                expected)
-    else:
-        expected = data[f'jac_{name}']
-    return features, options, expected, labels
-
-
-@pytest.mark.parametrize('name', CASES)
-def test_reference_results(golden_dir, name):
-    features, options, expected, labels = reference_case(golden_dir, name)
-    distance = jaccard_distance(features, **options)
-    np.testing.assert_allclose(dense(distance), expected, rtol=0, atol=TOLERANCE)
-    for eps, wanted in labels.items():
-        cluster = DBSCAN(eps=eps, min_samples=4, metric='precomputed')
-        np.testing.assert_array_equal(cluster.fit_predict(distance), wanted)
-
-
-@pytest.mark.parametrize('name', ['plain_nonunit', 'aware', 'aware_nonunit'])
-@pytest.mark.parametrize('search', ['float32', 'bfloat16', 'faiss'])
-def test_reference_results_by_every_search(golden_dir, name, search, monkeypatch):
-    monkeypatch.setattr(self_search, 'SYMMETRY_FROM', 2)
-    monkeypatch.setattr(self_search, 'BLOCK', 64)
-    monkeypatch.setattr(self_search, 'multiplies_bfloat16', lambda: search == 'bfloat16')
-    features, options, expected, _ = reference_case(golden_dir, name)
-    backend = 'faiss' if search == 'faiss' else 'torch'
-    distance = jaccard_distance(features, backend=backend, **options)
-    np.testing.assert_allclose(dense(distance), expected, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize('options', [

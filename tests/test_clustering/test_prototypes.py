@@ -1,4 +1,4 @@
-"""Prototypes of clusters against reference results and a loop."""
+"""Prototypes of clusters against a loop."""
 
 import numpy as np
 import pytest
@@ -6,54 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.features import people
+from reference.prototypes import naive_prototypes, random_labels
 
 from mmvireid.clustering import cluster_centroids, modality_prototypes
-
-
-def naive_prototypes(features, labels, modality):
-    """One prototype after another, in the order of the definition."""
-    means, clusters, kinds, assignment = [], [], [], np.full(len(labels), -1)
-    for cluster in sorted(set(labels[labels >= 0].tolist())):
-        for kind in (0, 1):
-            rows = [i for i in range(len(labels))
-                    if labels[i] == cluster and modality[i] == kind]
-            if rows:
-                assignment[rows] = len(means)
-                means.append(features[rows].astype(np.float64).mean(0))
-                clusters.append(cluster)
-                kinds.append(kind)
-    return np.array(means), np.array(clusters), np.array(kinds), assignment
-
-
-def random_labels(seed, num, num_clusters=9):
-    """Clusters 0 to K - 1 without gaps, some outliers, some of one modality."""
-    labels = np.random.default_rng(seed).integers(-2, num_clusters, num).clip(min=-1)
-    present = labels >= 0
-    labels[present] = np.unique(labels[present], return_inverse=True)[1]
-    return labels
-
-
-@pytest.mark.parametrize('eps', [40, 60])
-def test_reference_results(golden_dir, eps):
-    if golden_dir is None:
-        features, modality, _ = people(eps, unit=False)
-        labels = random_labels(eps, len(features))
-        mean, clusters, _, assignment = naive_prototypes(features, labels, modality)
-        whole = np.array([features[labels == c].mean(0) for c in range(labels.max() + 1)])
-    else:
-        data = np.load(golden_dir / 'bmil_proxies.npz')
-        features, modality, labels = data['feat'], data['mod'], data[f'labels_eps{eps}']
-        mean, clusters = data[f'proxy_mean_eps{eps}'], data[f'proxy_label_eps{eps}']
-        assignment, whole = data[f'img_proxy_eps{eps}'], data[f'cluster_mean_eps{eps}']
-        memory = data[f'proxy_memory_eps{eps}']
-    result = modality_prototypes(features, labels, modality)
-    np.testing.assert_allclose(result.centroids, mean, rtol=0, atol=5e-6)
-    np.testing.assert_array_equal(result.groups, clusters)
-    np.testing.assert_array_equal(result.assignment, assignment)
-    np.testing.assert_allclose(cluster_centroids(features, labels), whole, rtol=0, atol=5e-6)
-    if golden_dir is not None:
-        unit = torch.nn.functional.normalize(result.centroids, dim=1)
-        np.testing.assert_allclose(torch.cat([unit, unit]), memory, rtol=0, atol=5e-6)
 
 
 @settings(max_examples=20, deadline=None)

@@ -51,7 +51,7 @@ def test_counts_are_the_published_ones():
     assert min(n for (c, _), n in test.items() if c in protocols.SYSU_VISIBLE_CAMERAS) == 13
 
 
-def test_random_seed_galleries_equal_the_golden_digests(sysu_test):
+def test_random_seed_galleries_equal_the_known_digests(sysu_test):
     every = draw(sysu_test, mode='all', trial=0)
     indoor = draw(sysu_test, mode='indoor', trial=0)
     assert every[:6] == [(1, 6, 25), (2, 6, 25), (4, 6, 14), (5, 6, 2), (1, 10, 17),

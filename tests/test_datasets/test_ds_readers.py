@@ -64,7 +64,7 @@ def test_sysu_counts_of_the_full_dataset(full_sysu):
     assert np.bincount(test.cameras).tolist() == [0, 1374, 1565, 1883, 1918, 1918, 1920]
 
 
-def test_sysu_gallery_names_the_golden_files(full_sysu):
+def test_sysu_gallery_names_the_known_files(full_sysu):
     paths = sysu_gallery(str(full_sysu), trial=0)
     assert len(paths) == 301
     assert paths[:3] == [str(full_sysu / 'cam1/0006/0025.jpg'),

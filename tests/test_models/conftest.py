@@ -1,20 +1,9 @@
-"""Reference results for the models, our own small case and the golden data; the log."""
+"""The log, for the tests of models."""
 
 import logging
 
-import numpy as np
 import pytest
 from mmengine.logging import MMLogger
-from reference.cift import small_case
-
-
-@pytest.fixture(scope='session')
-def cift_cases(golden_dir):
-    """Arrays by name, from naive loops and, where it is, from the released code."""
-    cases = {'small': small_case()}
-    if golden_dir is not None:
-        cases['golden'] = dict(np.load(golden_dir / 'cift.npz'))
-    return cases
 
 
 @pytest.fixture

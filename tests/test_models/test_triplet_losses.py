@@ -1,4 +1,4 @@
-"""Triplet losses of AGW and CAJ against loops, reference results and their traps."""
+"""Triplet losses of AGW and CAJ against loops, and their traps."""
 
 import logging
 
@@ -33,34 +33,6 @@ def loss_and_grad(function, x, *arguments):
     loss = function(x, *arguments)
     grad, = torch.autograd.grad(loss, x)
     return loss.detach(), grad
-
-
-@pytest.fixture(scope='session')
-def triplet_cases(golden_dir):
-    """(features, ids, name of the loss, value, gradient) of both sources."""
-    cases = []
-    for seed, scale in enumerate((0.1, 1.0, 8.0)):
-        x, ids = random_batch(seed, num_ids=5, scale=scale)
-        for name, (_, _, naive, options) in LOSSES.items():
-            loss, grad = loss_and_grad(lambda v, n=naive, o=options, i=ids: n(v, i, **o), x)
-            cases.append((x.float(), ids, name, loss, grad))
-    if golden_dir is not None:
-        arrays = {k: torch.from_numpy(v) for k, v in np.load(golden_dir / 'triplet.npz').items()}
-        for case in ('small', 'mid', 'far'):
-            for name in LOSSES:
-                prefix = f'{case}_{name}'
-                cases.append((arrays[f'{case}_x'], arrays[f'{case}_id'], name,
-                              arrays[f'{prefix}_loss'], arrays[f'{prefix}_grad']))
-    return cases
-
-
-def test_reference_results(triplet_cases):
-    for x, ids, name, expected, expected_grad in triplet_cases:
-        build, options, _, _ = LOSSES[name]
-        loss, grad = loss_and_grad(build(**options), x, ids)
-        torch.testing.assert_close(loss, expected.float(), atol=1e-5, rtol=1e-5)
-        largest = float(expected_grad.abs().max())
-        torch.testing.assert_close(grad, expected_grad.float(), atol=1e-4 * largest, rtol=0)
 
 
 @pytest.mark.parametrize('name', LOSSES)

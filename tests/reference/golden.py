@@ -1,0 +1,41 @@
+"""Results of released code, or a small case of our own in the same form."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+from reference import cift, cluster_memory, k_reciprocal, metric_losses, prototypes, ranking
+
+#: By the name of the file of released results whose form it has.
+SMALL_CASES = {
+    'bmil_jaccard': k_reciprocal.small_jaccard_case,
+    'bmil_losses': cluster_memory.small_case,
+    'bmil_proxies': prototypes.small_case,
+    'ca_jaccard': k_reciprocal.small_camera_case,
+    'cift': cift.small_case,
+    'eval_regdb': partial(ranking.small_case, 'regdb'),
+    'eval_sysu': partial(ranking.small_case, 'sysu'),
+    'rerank': k_reciprocal.small_rerank_case,
+    'triplet': metric_losses.small_case,
+}
+
+
+class GoldenArrays(Mapping):
+    """Arrays by name; remembers which ones were read, and by which tests."""
+
+    def __init__(self, arrays):
+        self._arrays = dict(arrays)
+        self.read, self.readers = set(), set()
+
+    def __getitem__(self, name):
+        self.read.add(name)
+        return np.asarray(self._arrays[name])
+
+    def __contains__(self, name):
+        return name in self._arrays
+
+    def __iter__(self):
+        return iter(self._arrays)
+
+    def __len__(self):
+        return len(self._arrays)

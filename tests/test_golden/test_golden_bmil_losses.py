@@ -1,0 +1,89 @@
+"""Losses, gradients and updates of the cluster memory, step by step (BMIL)."""
+
+import re
+
+import pytest
+import torch
+from reference.cluster_memory import loss_and_grad
+
+from mmvireid.models import ClusterMemory
+
+pytestmark = pytest.mark.golden('bmil_losses')
+
+ATOL, ATOL_GRAD = 2e-6, 1e-7
+#: Prefix of a kind of memory -> its options.
+OPTIONS = {'cmhybrid': {'mode': 'hybrid'},
+           'cm': {'mode': 'mean', 'margin': 0, 'mean_update': 'sample'}}
+BLOCKS = {'hybrid': 2, 'mean': 1}
+
+
+def close(actual, expected, atol):
+    torch.testing.assert_close(actual, torch.from_numpy(expected), atol=atol, rtol=0)
+
+
+def steps_of(golden, pattern):
+    """Name the steps whose arrays match, in order."""
+    return sorted(int(step[1]) for step in filter(None, (
+        re.fullmatch(pattern, name) for name in golden)))
+
+
+def test_memories_within_a_modality(golden):
+    memories = {re.fullmatch(r'(intra_[a-z]+_([a-z]+)_)mem0', name) for name in golden} - {None}
+    for prefix, kind in (memory.groups() for memory in memories):
+        memory = ClusterMemory(**OPTIONS[kind])
+        start = torch.from_numpy(golden[f'{prefix}mem0'])
+        memory.reset(start.chunk(BLOCKS[memory.mode])[0])
+        close(memory.prototypes, golden[f'{prefix}mem0'], 1e-6)
+        for s in steps_of(golden, rf'{prefix}x(\d+)'):
+            x, y = (torch.from_numpy(golden[f'{prefix}{name}{s}']) for name in 'xy')
+            loss, grad = loss_and_grad(lambda v, m=memory, y=y: m(v, y), x)
+            memory.update(x, y)
+            close(loss, golden[f'{prefix}loss{s}'], ATOL)
+            close(grad, golden[f'{prefix}grad{s}'], ATOL_GRAD)
+            close(memory.prototypes, golden[f'{prefix}mem{s}'], ATOL)
+
+
+def test_memory_of_both_modalities(golden):
+    groups = torch.from_numpy(golden['glb_proxy_label'])
+    memory = ClusterMemory('hybrid')
+    memory.reset(torch.from_numpy(golden['glb_mem0'])[:len(groups)], groups)
+    close(memory.prototypes, golden['glb_mem0'], 1e-6)
+    for s in steps_of(golden, r'glb_s(\d+)_loss'):
+        prefix = f'glb_s{s}_'
+        x, y = ({side: torch.from_numpy(golden[f'{prefix}{name}_{side}'])
+                 for side in ('vis', 'ir')} for name in ('x', 'idx'))
+        losses = {}
+        for modality, side in enumerate(('vis', 'ir')):
+            assert (golden['glb_proxy_mod'][y[side]] == modality).all()
+            losses[side], grad = loss_and_grad(
+                lambda v, y=y[side]: memory(v, y), x[side])
+            close(losses[side], golden[f'{prefix}loss_{side}'], ATOL)
+            close(grad / 2, golden[f'{prefix}gradclean_{side}'], ATOL_GRAD)
+            if side == 'vis':
+                close(grad / 2, golden[f'{prefix}grad_vis'], ATOL_GRAD)
+        close((losses['vis'] + losses['ir']) / 2, golden[f'{prefix}loss'], ATOL)
+
+        before = memory.prototypes
+        memory.update(x['vis'], y['vis'])
+        grad = gradient_through_moved_prototypes(
+            x['ir'], y['ir'], before, memory.prototypes, groups)
+        close(grad / 2, golden[f'{prefix}grad_ir'], ATOL_GRAD)
+        memory.update(x['ir'], y['ir'])
+        close(memory.prototypes, golden[f'{prefix}mem_after'], ATOL)
+
+
+def gradient_through_moved_prototypes(x, y, before, moved, groups):
+    """Take the release's gradient: scores of the prototypes as they were, slopes as they are.
+
+    Twice as many columns do both: ``f . moved + f' . (before - moved)``, where f' has the
+    value of f and no gradient.
+    """
+    memory = ClusterMemory('hybrid', temperature=ClusterMemory().temperature / 2**.5)
+    memory.reset(moved.chunk(2)[0], groups)
+    memory.prototypes = torch.cat([moved, before - moved], dim=1)
+
+    def loss(x):
+        unit = torch.nn.functional.normalize(x)
+        return memory(torch.cat([unit, unit.detach()], dim=1), y)
+
+    return loss_and_grad(loss, x)[1]
