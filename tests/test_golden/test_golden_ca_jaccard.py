@@ -7,10 +7,13 @@ import pytest
 import torch
 from golden_distances import assert_clusters_equal, assert_distances_equal
 
-from mmvireid.clustering import jaccard_distance, k_reciprocal_encoding
-from mmvireid.clustering.camera_neighbors import camera_lists
+from mmvireid.clustering import (
+    CameraNeighbors,
+    PlainNeighbors,
+    jaccard_distance,
+    k_reciprocal_encoding,
+)
 from mmvireid.clustering.jaccard import distance_of_encoding
-from mmvireid.clustering.neighbors import plain_lists
 
 pytestmark = pytest.mark.golden('ca_jaccard', unused=('vis_id', 'ir_id', 'short_id'))
 
@@ -51,8 +54,8 @@ def test_ablations(golden):
             continue
         features = torch.from_numpy(golden[f'{images}_feat'])
         k1 = re.fullmatch(r'plain_k1_(\d+)', case)
-        plain = plain_lists(features, k1=1 + int(k1[1] if k1 else 20), k2=6)
-        aware = camera_lists(features, golden[f'{images}_cam'])
+        plain = PlainNeighbors(k1=1 + int(k1[1] if k1 else 20), k2=6)(features)
+        aware = CameraNeighbors()(features, cameras=golden[f'{images}_cam'])
         lists = plain if k1 else {
             'ckrnn_lqe': replace(aware, expansion=plain.expansion),
             'krnn_clqe': replace(plain, expansion=aware.expansion)}[case]
