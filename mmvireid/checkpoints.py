@@ -2,12 +2,32 @@
 
 import os
 from pathlib import Path
-from typing import Optional, Union
+from typing import Container, Optional, Union
 
 import torch
 from mmengine.config import Config
 
 from mmvireid.utils.errors import CheckpointError
+
+#: How names of parameters began in earlier versions -> how they begin now.
+RENAMED_PARAMETERS = {'head.neck.': 'head.bnneck.', 'head.necks.': 'head.bnnecks.'}
+
+
+def current_name(name: str, own: Container[str]) -> str:
+    """Return what a parameter of a checkpoint is called now.
+
+    Args:
+        name: in the checkpoint, perhaps of an earlier version.
+        own: names in the model, which may use an old name for a part of its own.
+
+    Returns:
+        The model's name for it; the same name where it has no other.
+    """
+    for old, new in RENAMED_PARAMETERS.items():
+        renamed = name.replace(old, new, 1)
+        if name.startswith(old) and name not in own and renamed in own:
+            return renamed
+    return name
 
 
 def find_checkpoint(work_dir: Union[str, os.PathLike]) -> Optional[str]:

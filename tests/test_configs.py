@@ -24,7 +24,7 @@ from mmvireid.registry import (
     PARAM_SCHEDULERS,
     TRANSFORMS,
 )
-from mmvireid.structures import Modality
+from mmvireid.structures import BatchInfo, Modality
 from mmvireid.utils.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +59,7 @@ def model(cfg, models):
 
 def unsupervised(cfg):
     """Tell whether a config trains on pseudo labels."""
-    return cfg.model.type == 'UnsupervisedReIdentifier'
+    return 'pseudo_labels' in cfg.default_hooks
 
 
 def rows_of_a_step(cfg):
@@ -113,14 +113,14 @@ def test_model_takes_a_batch_of_the_sampler(cfg, model):
         ids = torch.arange(sum(half))
         for name in {branch for stage in cfg.train_cfg.stages for branch in stage.branches}:
             model.head.reset(name, hook.branches[name].memory(pooled, ids // 8, modality))
-            model.head.branch = name
-            losses = model.head.loss(pooled, ids, modality)
+            losses = model.head.loss(
+                pooled, BatchInfo(modality=modality, index=ids, branch=name))
             assert sorted(losses) == [f'loss_{name}_infrared', f'loss_{name}_visible']
             assert all(torch.isfinite(value) for value in losses.values())
     else:
         num_ids = cfg.train_dataloader.sampler.num_ids
         ids = torch.cat([torch.arange(num_ids).repeat_interleave(n // num_ids) for n in half])
-        losses = model.head.loss(pooled, ids, modality)
+        losses = model.head.loss(pooled, BatchInfo(modality=modality, label=ids))
         assert all(torch.isfinite(value) for value in losses.values())
     descriptors = model.head.predict(pooled)
     for descriptor, _ in METRICS.build(cfg.test_evaluator).rankings.values():

@@ -14,7 +14,7 @@ from test_readme import blocks
 from mmvireid.clustering import SplitMemory
 from mmvireid.datasets import SYSUMM01
 from mmvireid.registry import DATASETS, METRICS, MODELS
-from mmvireid.structures import ReIDDataSample
+from mmvireid.structures import BatchInfo, ReIDDataSample
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / 'docs/en' / name for name in ('add_a_part.md', 'unsupervised.md')]
@@ -129,10 +129,11 @@ def test_head(folder):
     pooled, ids, modality = batch()
     _, logits = head(pooled)
     assert logits.abs().max() <= cfg.model.head.scale + 1e-4
-    losses = head.loss(pooled, ids, modality)
+    info = BatchInfo(modality=modality, label=ids)
+    losses = head.loss(pooled, info)
     assert set(losses) == {'loss_ce', 'loss_metric', 'accuracy'}  # AGW's triplet loss stays
     head.margin = 0.0
-    assert head.loss(pooled, ids, modality)['loss_ce'] < losses['loss_ce']
+    assert head.loss(pooled, info)['loss_ce'] < losses['loss_ce']
     (losses['loss_ce'] + losses['loss_metric']).backward()
     assert torch.isfinite(pooled.grad).all()
     assert head.classifier.weight.grad.abs().sum() > 0
@@ -151,7 +152,8 @@ def test_loss(folder):
     assert head.metric_loss(embeddings, ids, torch.zeros(6)) == 0
 
     pooled, ids, modality = batch()
-    losses = head.loss(pooled, ids, modality)
+    info = BatchInfo(modality=modality, label=ids)
+    losses = head.loss(pooled, info)
     torch.testing.assert_close(losses['loss_metric'], head.metric_loss(pooled, ids, modality))
     losses['loss_metric'].backward()
     assert pooled.grad.abs().sum() > 0
@@ -168,12 +170,11 @@ def test_memory(folder):
     before = memory.prototypes.clone()
 
     # A step: an image that turns away from its prototype does not move it.
-    head.branch = 'cross'
     pooled = features.clone()
     pooled[:2] *= -1  # both visible images of person 0
     pooled.requires_grad_()
-    index = torch.arange(len(pooled))
-    sum(head.loss(pooled, index, modality).values()).backward()
+    info = BatchInfo(modality=modality, index=torch.arange(len(pooled)), branch='cross')
+    sum(head.loss(pooled, info).values()).backward()
     assert torch.isfinite(pooled.grad).all()
     assert pooled.grad.abs().sum() > 0
     head.update_memories()

@@ -20,6 +20,7 @@ from mmengine.registry import Registry
 
 import mmvireid.registry
 from mmvireid.registry import HOOKS, METRICS, MODELS
+from mmvireid.structures import BatchInfo
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -280,7 +281,8 @@ def test_a_loss_of_your_own_in_20_lines(scratch, monkeypatch):
     ids = torch.arange(8).repeat_interleave(4).repeat(2)
     modality = torch.arange(2).repeat_interleave(32)
     pooled = torch.rand(64, cfg.model.head.in_channels, requires_grad=True)
-    losses = head.loss(pooled, ids, modality)
+    info = BatchInfo(modality=modality, label=ids)
+    losses = head.loss(pooled, info)
     assert losses['loss_metric'] > 0
     losses['loss_metric'].backward()
     assert torch.isfinite(pooled.grad).all()
@@ -288,7 +290,7 @@ def test_a_loss_of_your_own_in_20_lines(scratch, monkeypatch):
         type='BNNeckHead', num_classes=8, in_channels=pooled.shape[1],
         metric_loss=cfg.model.head.metric_loss))
     torch.testing.assert_close(
-        plain.loss(pooled, ids, modality)['loss_metric'], losses['loss_metric'])
+        plain.loss(pooled, info)['loss_metric'], losses['loss_metric'])
 
 
 def test_readme_shows_the_demo_as_it_is(parse):

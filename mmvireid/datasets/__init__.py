@@ -3,6 +3,7 @@
 from mmvireid.utils.errors import DatasetError
 
 from .base import CrossModalityDataset, ImageRecord
+from .branch_index import BranchIndex
 from .image_cache import ImageCache
 from .integrity import Finding, check_dataset
 from .list_file import ListFileDataset
@@ -23,8 +24,8 @@ from .transforms import (
 )
 
 __all__ = [
-    'LLCM', 'SYSUMM01', 'ByModality', 'ChannelAdapGray', 'ChannelExchange', 'ClusterSampler',
-    'ColorJitter', 'CrossModalityChunkSampler', 'CrossModalityDataset',
+    'LLCM', 'SYSUMM01', 'BranchIndex', 'ByModality', 'ChannelAdapGray', 'ChannelExchange',
+    'ClusterSampler', 'ColorJitter', 'CrossModalityChunkSampler', 'CrossModalityDataset',
     'CrossModalityPKSampler', 'DatasetError', 'Finding', 'ImageCache', 'ImageRecord',
     'ListFileDataset', 'LoadReIDImage', 'MultiView', 'PackReIDInputs', 'PadRandomCrop',
     'RandomErasing', 'RegDB', 'check_dataset', 'sysu_gallery'

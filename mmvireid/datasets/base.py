@@ -12,6 +12,7 @@ from mmvireid.registry import TRANSFORMS
 from mmvireid.structures import Modality
 from mmvireid.utils.errors import DatasetError
 
+from .branch_index import BranchIndex
 from .folders import require_root
 
 #: Annotations that are offered as one array over the whole dataset.
@@ -134,6 +135,20 @@ class CrossModalityDataset(BaseDataset):
                 'modality': int(r.modality),
             } for r in records
         ]
+
+    def get_data_info(self, idx: int) -> dict:
+        """Return the annotations of an image, as a pipeline gets them.
+
+        Args:
+            idx: place of the image; a :class:`BranchIndex` adds its ``branch``.
+
+        Returns:
+            A copy of the image's entry in the data list, with ``sample_idx``.
+        """
+        info = super().get_data_info(int(idx))
+        if isinstance(idx, BranchIndex):
+            info['branch'] = idx.branch
+        return info
 
     def _annotations(self) -> Dict[str, Any]:
         if self._arrays is None:

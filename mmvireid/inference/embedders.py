@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmvireid.checkpoints import check_checkpoint
+from mmvireid.checkpoints import check_checkpoint, current_name
 from mmvireid.engine.hooks.checkpoint_guard_hook import check_weights
 from mmvireid.registry import MODELS
 from mmvireid.search import model_fingerprint
@@ -156,8 +156,11 @@ def build_network(cfg: Config, checkpoint: Optional[PathLike] = None) -> nn.Modu
     """
     model = MODELS.build(cfg.model).eval()
     if checkpoint is not None:
-        weights = weights_of(read_checkpoint(checkpoint), checkpoint)
         own = model.state_dict()
+        weights = {
+            current_name(name, own): value
+            for name, value in weights_of(read_checkpoint(checkpoint), checkpoint).items()
+        }
         check_weights(own, weights, f'"{checkpoint}"', testing=True)
         fitting = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
         model.load_state_dict(fitting, strict=False)

@@ -12,16 +12,16 @@ from .graph_transfer import (
     transfer_affinity,
     transfer_features,
 )
-from .heads import BNNeckHead, CIFTHead, ClusterContrastHead
+from .heads import BNNeckHead, CIFTHead, ClusterContrastHead, IdentityHead, ReIDHead
 from .losses import HeteroCenterClusterLoss, TripletLoss, WeightedRegularizedTripletLoss
 from .memories import ClusterMemory
 from .necks import BNNeck, GeneralizedMeanPooling
-from .reidentifiers import CrossModalityReIdentifier, UnsupervisedReIdentifier
+from .reidentifiers import CrossModalityReIdentifier
 
 __all__ = [
     'BNNeck', 'BNNeckHead', 'CIFTHead', 'ClusterContrastHead', 'ClusterMemory',
     'CounterfactualIntervention', 'CrossModalityBackbone', 'CrossModalityReIdentifier',
-    'GeneralizedMeanPooling', 'GraphTransfer', 'HeteroCenterClusterLoss', 'PerModality',
-    'ReIDDataPreprocessor', 'TripletLoss', 'UnsupervisedReIdentifier',
+    'GeneralizedMeanPooling', 'GraphTransfer', 'HeteroCenterClusterLoss', 'IdentityHead',
+    'PerModality', 'ReIDDataPreprocessor', 'ReIDHead', 'TripletLoss',
     'WeightedRegularizedTripletLoss', 'transfer_affinity', 'transfer_features'
 ]

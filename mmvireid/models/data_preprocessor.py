@@ -1,6 +1,6 @@
 """From a list of loaded images to one batch on the device."""
 
-from typing import Optional, Sequence
+from typing import Sequence
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -17,8 +17,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
     In training the batch becomes ``[visible view 1 | visible view 2 | infrared
     view 1 | ...]``: modalities in the order visible, infrared; in each, all
     images in their first view, then all in their second. The data samples are
-    repeated alike. Within a view the order of the sampler stays. In testing
-    nothing is re-ordered.
+    repeated alike, and each says which ``view`` its row is. Within a view the order of
+    the sampler stays. In testing nothing is re-ordered.
 
     Args:
         mean: subtracted from each channel of uint8 images, on the scale 0 .. 255.
@@ -32,8 +32,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
     """
 
     def __init__(self,
-                 mean: Optional[Sequence[float]] = None,
-                 std: Optional[Sequence[float]] = None,
+                 mean: Sequence[float] | None = None,
+                 std: Sequence[float] | None = None,
                  non_blocking: bool = False) -> None:
         super().__init__(non_blocking=non_blocking)
         if (mean is None) != (std is None):
@@ -60,35 +60,37 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
                 one modality in different numbers of views.
         """
         images, samples = list(data['inputs']), list(data['data_samples'])
-        images, samples = (self._order_by_modality(images, samples)
-                           if training else self._keep_order(images, samples))
-        images, samples = self.cast_data(images), self.cast_data(samples)
-        batch = torch.stack(images)
+        rows = (self._order_by_modality if training else self._keep_order)(images, samples)
+        batch = torch.stack(self.cast_data([images[i][view] for i, view in rows]))
+        # Casting copies: each row has a sample of its own, and the loader's stay as they are.
+        samples = self.cast_data([samples[i] for i, _ in rows])
+        for sample, (_, view) in zip(samples, rows):
+            sample.set_metainfo(dict(view=view))
         if self.normalise and batch.dtype == torch.uint8:
             batch = (batch.float() - self.mean) / self.std
         batch = batch.float()
         return {'inputs': batch, 'data_samples': samples}
 
     @staticmethod
-    def _keep_order(images: list[Tensor], samples: list) -> tuple[list[Tensor], list]:
+    def _keep_order(images: list[Tensor], samples: list) -> list[tuple[int, int]]:
+        """Return image and view of each row."""
         for image, sample in zip(images, samples):
             if len(image) != 1:
                 raise ValueError(
                     f'a test image has one view, but {sample.img_path} comes in {len(image)}: '
                     'take the view transform out of the test pipeline')
-        return [image[0] for image in images], samples
+        return [(i, 0) for i in range(len(images))]
 
     @staticmethod
-    def _order_by_modality(images: list[Tensor], samples: list) -> tuple[list[Tensor], list]:
-        ordered_images, ordered_samples = [], []
+    def _order_by_modality(images: list[Tensor], samples: list) -> list[tuple[int, int]]:
+        """Return image and view of each row."""
+        rows = []
         for modality in Modality:
-            rows = [i for i, sample in enumerate(samples) if sample.modality == modality]
-            num_views = {len(images[i]) for i in rows}
+            own = [i for i, sample in enumerate(samples) if sample.modality == modality]
+            num_views = {len(images[i]) for i in own}
             if len(num_views) > 1:
                 raise ValueError(
                     f'all {modality.name.lower()} images of a batch need the same number of '
                     f'views, got {sorted(num_views)}')
-            for view in range(max(num_views, default=0)):
-                ordered_images += [images[i][view] for i in rows]
-                ordered_samples += [samples[i] for i in rows]
-        return ordered_images, ordered_samples
+            rows += [(i, view) for view in range(max(num_views, default=0)) for i in own]
+        return rows

@@ -1,7 +1,10 @@
 """Value objects shared by all parts."""
 
+from .batch_info import BatchInfo
 from .clustering_epoch import ClusteringEpoch
 from .data_sample import Modality, ReIDDataSample
 from .retrieval_result import ImageSet, RetrievalResult
 
-__all__ = ['ClusteringEpoch', 'ImageSet', 'Modality', 'ReIDDataSample', 'RetrievalResult']
+__all__ = [
+    'BatchInfo', 'ClusteringEpoch', 'ImageSet', 'Modality', 'ReIDDataSample', 'RetrievalResult'
+]

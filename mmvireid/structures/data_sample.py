@@ -23,6 +23,9 @@ class ReIDDataSample(BaseDataElement):
     * ``label`` (int): identity renumbered 0 .. C-1 for training, -1 where unknown.
     * ``camera`` (int): camera number as the dataset writes it, 0 where unknown.
     * ``modality`` (int): a :class:`Modality`.
+    * ``branch`` (str): the branch of pseudo labels that drew the image, in training on
+      several.
+    * ``view`` (int): which view of the image a row of a training batch is, from 0.
 
     A model's ``predict`` adds ``descriptors``, a dict from descriptor name to a
     tensor of shape ``(D,)``; ``descriptors['base']`` always exists.

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvireid.datasets import ClusterSampler, DatasetError
+from mmengine.dataset import pseudo_collate
+from torch.utils.data import DataLoader
+
+from mmvireid.datasets import SYSUMM01, ClusterSampler, DatasetError, LoadReIDImage, PackReIDInputs
 
 
 class Images:
@@ -110,6 +113,22 @@ def test_new_labels_count_from_the_next_epoch_and_stay_a_copy():
     assert list(sampler) != first
     sampler.set_labels(np.where(np.arange(len(images)) < 60, -1, 0))
     assert min(sampler) >= 60
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_each_image_brings_the_branch_it_was_drawn_from(tiny_sysu, num_workers):
+    dataset = SYSUMM01(tiny_sysu, pipeline=[LoadReIDImage(size=(8, 4)), PackReIDInputs()])
+    sampler = ClusterSampler(dataset, 2, 1, 2, num_steps=3, seed=0)
+    sampler.set_turns(['intra', 'cross', 'intra'])
+    for branch in ('intra', 'cross'):
+        sampler.set_labels(dataset.labels, branch)
+    loader = DataLoader(dataset, 6, sampler=sampler, collate_fn=pseudo_collate,
+                        num_workers=num_workers)
+    found = [{sample.branch for sample in batch['data_samples']} for batch in loader]
+    assert found == 3 * [{'intra'}, {'cross'}, {'intra'}]
+    drawn = [sample.sample_idx for batch in loader for sample in batch['data_samples']]
+    assert drawn == list(sampler)
+    assert 'branch' not in dataset[3]['data_samples']
 
 
 @pytest.mark.parametrize('world_size', [2, 3])

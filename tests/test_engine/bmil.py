@@ -96,7 +96,7 @@ class Watch(Hook):
         memories = self._memories(runner)
         self.rows.append(dict(
             epoch=runner.epoch,
-            branch=model_of(runner).head.branch,
+            branch=data_batch['data_samples'][0].branch,
             images=[sample.sample_idx for sample in data_batch['data_samples']],
             inputs=[view.clone() for view in data_batch['inputs']],
             labels=clustering.last_clustering.labels,

@@ -1,6 +1,7 @@
 """Epochs whose clustering fails; the record of the others."""
 
 import io
+import itertools
 import json
 import logging
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from mmvireid.engine import PseudoLabelHook
 from mmvireid.models import ClusterContrastHead
 from mmvireid.registry import TASK_UTILS
 from mmvireid.search import topk
+from mmvireid.structures import BatchInfo, ImageSet
 from mmvireid.utils.errors import ClusteringError
 
 #: Twelve visible and twelve infrared images of four people, and four people nobody knows.
@@ -65,7 +67,9 @@ class RandomFeatures:
     """An extractor that draws features for each epoch."""
 
     def __call__(self, runner):
-        return torch.randn(24, DIM, generator=torch.Generator().manual_seed(runner.epoch))
+        features = torch.randn(24, DIM, generator=torch.Generator().manual_seed(runner.epoch))
+        return ImageSet(dict(base=features), identity=np.full(24, -1), camera=MODALITY + 1,
+                        modality=MODALITY, sample_idx=np.arange(24))
 
 
 class Images:
@@ -107,16 +111,17 @@ class Run:
         runner, head = self.runner, self.runner.model.head
         self.hook.before_train_epoch(runner)
         branches = []
-        for i, batch in enumerate(np.array(list(runner.train_dataloader.sampler)).reshape(-1, 8)):
-            self.hook.before_train_iter(runner, i)
-            branches.append(head.branch)
-            losses = head.loss(torch.randn(8, DIM), torch.from_numpy(batch),
-                               torch.from_numpy(MODALITY[batch]))
+        drawn = iter(runner.train_dataloader.sampler)
+        while batch := list(itertools.islice(drawn, 8)):
+            branches.append(batch[0].branch)
+            losses = head.loss(torch.randn(8, DIM), BatchInfo(
+                modality=torch.from_numpy(MODALITY[batch]), index=torch.tensor(batch),
+                branch=batch[0].branch))
             total = sum(losses.values())
             total.backward()
             assert torch.isfinite(total)
             assert total > 0
-            self.hook.after_train_iter(runner, i)
+            self.hook.after_train_iter(runner, 0)
         runner.epoch += 1
         return branches
 

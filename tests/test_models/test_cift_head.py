@@ -10,6 +10,7 @@ from mmvireid.models import (
     HeteroCenterClusterLoss,
 )
 from mmvireid.models.heads.cift_head import LOSS_WEIGHTS
+from mmvireid.structures import BatchInfo
 
 BRANCHES = ('b', *DIRECTIONS)
 
@@ -18,8 +19,12 @@ def random_batch(num_ids=4, per_id=2, dim=8, seed=0):
     generator = torch.Generator().manual_seed(seed)
     rows = 2 * num_ids * per_id
     ids = torch.arange(num_ids).repeat_interleave(per_id).repeat(2)
-    modality = (torch.arange(rows) >= rows // 2).long()
-    return torch.rand(rows, dim, generator=generator), ids, modality
+    return torch.rand(rows, dim, generator=generator), info_of(ids)
+
+
+def info_of(ids):
+    """Half of the images are visible, the other half infrared."""
+    return BatchInfo(modality=(torch.arange(len(ids)) >= len(ids) // 2).long(), label=ids)
 
 
 def test_without_counterfactual():
@@ -62,8 +67,8 @@ def test_a_loss_left_out_leaves_no_parameter_without_gradient(loss_weights):
     """DistributedDataParallel stops at a parameter that waits for its gradient in vain."""
     torch.manual_seed(0)
     head = CIFTHead(4, 8, noise='slot', batch_size=16, loss_weights=loss_weights)
-    pooled, ids, modality = random_batch()
-    losses = head.loss(pooled.requires_grad_(), ids, modality)
+    pooled, info = random_batch()
+    losses = head.loss(pooled.requires_grad_(), info)
     for name in losses:
         kind = name[5:] if name[5:] in LOSS_WEIGHTS else name[5:-4]
         assert name == 'accuracy' or loss_weights.get(kind, 1), name
@@ -74,7 +79,7 @@ def test_a_loss_left_out_leaves_no_parameter_without_gradient(loss_weights):
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.requires_grad)
 
     # All necks have seen the batch, so all descriptors are there.
-    assert all(neck.num_batches_tracked == 1 for neck in head.necks.values())
+    assert all(neck.num_batches_tracked == 1 for neck in head.bnnecks.values())
     descriptors = head.eval().predict(pooled.detach())
     assert set(descriptors) == {'base', 'r2i', 'i2r'}
 
@@ -97,18 +102,18 @@ def test_indirect_effect_is_exact_under_autocast():
     # A classifier as wide as after training, blind to the mean of the features.
     weight = torch.randn(4, 8)
     head.classifiers['r2i'].weight.data = weight - weight.mean(1, keepdim=True)
-    features, _, modality = random_batch()
+    features, info = random_batch()
     features = 100 + features
     draws = torch.randn(10, 16, 8)
     with torch.no_grad():
-        exact = head.direction_logits('r2i', features, modality, draws).indirect_effect
+        exact = head.direction_logits('r2i', features, info.modality, draws).indirect_effect
         for dtype in (torch.float32, torch.bfloat16):
             with torch.autocast('cpu', dtype=torch.bfloat16):
                 effect = head.direction_logits(
-                    'r2i', features.to(dtype), modality, draws).indirect_effect
+                    'r2i', features.to(dtype), info.modality, draws).indirect_effect
             if dtype == torch.bfloat16:  # features that came in half precision
                 exact = head.direction_logits(
-                    'r2i', features.to(dtype).float(), modality, draws).indirect_effect
+                    'r2i', features.to(dtype).float(), info.modality, draws).indirect_effect
             scale = exact.abs().max()
             assert 0.01 < scale < 10
             torch.testing.assert_close(effect.float() / scale, exact / scale, atol=0.02, rtol=0)
@@ -124,10 +129,10 @@ def test_metric_loss_of_the_backbone():
 def test_a_metric_loss_may_take_the_modality(head):
     metric_loss = {'type': 'mmvireid.HeteroCenterClusterLoss', 'margin': 0.6}
     more = {'noise': 'shared'} if head is CIFTHead else {}
-    pooled, ids, modality = random_batch()
-    losses = head(4, 8, metric_loss=metric_loss, **more).loss(pooled, ids, modality)
-    torch.testing.assert_close(
-        losses['loss_metric'], HeteroCenterClusterLoss(margin=0.6)(pooled, ids, modality))
+    pooled, info = random_batch()
+    losses = head(4, 8, metric_loss=metric_loss, **more).loss(pooled, info)
+    expected = HeteroCenterClusterLoss(margin=0.6)(pooled, info.label, info.modality)
+    torch.testing.assert_close(losses['loss_metric'], expected)
 
 
 def test_both_directions_draw_in_order():
@@ -150,17 +155,17 @@ def test_predict_gives_unit_descriptors():
     assert set(descriptors) == {'base', 'r2i', 'i2r'}
     for rows in descriptors.values():
         torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(pooled)))
-    expected = torch.nn.functional.normalize(head.necks['b'](pooled))
+    expected = torch.nn.functional.normalize(head.bnnecks['b'](pooled))
     torch.testing.assert_close(descriptors['base'], expected)
 
 
 def test_autocast_trains_without_nan():
     torch.manual_seed(0)
     head = CIFTHead(4, 8, noise='slot', batch_size=16)
-    pooled, ids, modality = random_batch()
+    pooled, info = random_batch()
     pooled.requires_grad_()
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        losses = head.loss(pooled, ids, modality)
+        losses = head.loss(pooled, info)
     total = sum(loss for name, loss in losses.items() if name.startswith('loss_'))
     total.backward()
     assert torch.isfinite(total)
@@ -174,7 +179,7 @@ def test_neck_bias_is_frozen_and_graph_is_exposed():
     assert head.graph == {'tau_het': 0.3, 'tau_hom': 0.5, 'num_neighbors': 6}
     assert head.requires_both_modalities
     frozen = {name for name, p in head.named_parameters() if not p.requires_grad}
-    assert frozen == {f'necks.{branch}.bias' for branch in BRANCHES}
+    assert frozen == {f'bnnecks.{branch}.bias' for branch in BRANCHES}
 
 
 def test_wrong_names():

@@ -30,10 +30,15 @@ def rows(batch):
     return [s.sample_idx for s in batch['data_samples']]
 
 
+def views(batch):
+    return [s.view for s in batch['data_samples']]
+
+
 def test_training_order_is_modality_then_view():
     batch = ReIDDataPreprocessor()(loaded([1, 0, 1, 0], views={0: 2, 1: 1}), training=True)
     assert values(batch) == [10, 30, 11, 31, 0, 20]
     assert rows(batch) == [1, 3, 1, 3, 0, 2]
+    assert views(batch) == [0, 0, 1, 1, 0, 0]
     assert batch['inputs'].shape == (6, 3, 4, 2)
     assert batch['inputs'].dtype == torch.float32
 
@@ -41,6 +46,7 @@ def test_training_order_is_modality_then_view():
 def test_one_modality():
     batch = ReIDDataPreprocessor()(loaded([1, 1], views={1: 2}), training=True)
     assert values(batch) == [0, 10, 1, 11]
+    assert views(batch) == [0, 0, 1, 1]
 
 
 def test_test_order_is_kept():
@@ -66,6 +72,7 @@ def test_input_is_not_changed():
     ReIDDataPreprocessor(mean=[1, 1, 1], std=[2, 2, 2])(data, training=True)
     assert all(torch.equal(a, b) for a, b in zip(data['inputs'], before))
     assert [s.sample_idx for s in data['data_samples']] == [0, 1]
+    assert not any('view' in s for s in data['data_samples'])
 
 
 def test_two_views_of_a_test_image():

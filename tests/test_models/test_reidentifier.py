@@ -8,9 +8,15 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from mmvireid.models import CrossModalityBackbone, CrossModalityReIdentifier
+from mmvireid.models import (
+    CrossModalityBackbone,
+    CrossModalityReIdentifier,
+    ReIDHead,
+    TripletLoss,
+)
 from mmvireid.registry import MODELS
 from mmvireid.structures import ReIDDataSample
+from mmvireid.utils.errors import ConfigError, DatasetError
 
 
 def config(head, **options):
@@ -138,7 +144,7 @@ def test_plain_backbone_and_vectors_without_neck():
 
 def test_a_modality_is_missing():
     model = MODELS.build(config(CIFT_HEAD))
-    with pytest.raises(ValueError, match='CIFTHead.*4 images has no visible one'):
+    with pytest.raises(ConfigError, match='CIFTHead.*4 images has no visible one'):
         model(torch.randn(4, 3, 64, 32), samples([1] * 4), mode='loss')
     losses = MODELS.build(config(AGW_HEAD))(
         torch.randn(4, 3, 64, 32), samples([1] * 4, [0, 0, 1, 1]), mode='loss')
@@ -147,8 +153,10 @@ def test_a_modality_is_missing():
 
 def test_an_image_has_no_label():
     model = MODELS.build(config(AGW_HEAD))
-    with pytest.raises(ValueError, match='1.jpg has no label'):
+    with pytest.raises(DatasetError, match='1.jpg has no label'):
         model(torch.randn(2, 3, 64, 32), samples([0, 1], [0, -1]), mode='loss')
+    with pytest.raises(ConfigError, match='label 4, but the head was built for 4 identities'):
+        model(torch.randn(2, 3, 64, 32), samples([0, 1], [4, 0]), mode='loss')
 
 
 def test_bad_calls():
@@ -190,26 +198,114 @@ class PixelBackbone(nn.Module):
         return self.linear(x.flatten(1))
 
 
-def pixel_model():
-    torch.manual_seed(0)
-    return CrossModalityReIdentifier(
-        backbone={'type': 'mmvireid.PixelBackbone'},
-        head={**CIFT_HEAD, 'in_channels': 16,
-              'metric_loss': {'type': 'WeightedRegularizedTripletLoss'}})
+@MODELS.register_module(force=True)
+class NamedParts(nn.Module):
+    """A neck that gives three branches and masks by name, and keeps the masks apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.branches = nn.Linear(16, 3 * 6)
+        self.attention = nn.Linear(16, 4)
+
+    def forward(self, x):
+        self.masks = self.attention(x).sigmoid()
+        return dict(parts=self.branches(x).unflatten(1, (3, 6)), masks=self.masks)
+
+    def auxiliary_losses(self):
+        return dict(loss_overlap=0.5 * (self.masks[:, 0] * self.masks[:, 1]).mean())
 
 
-def one_step(rows):
-    """Losses and gradients of the batch, of which this process has ``rows``."""
-    model = pixel_model()
+@MODELS.register_module(force=True)
+class PartsHead(ReIDHead):
+    """A loss on each branch, weighted by masks, that reads all that is known of a batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.triplet = TripletLoss()
+        self.scale = nn.Parameter(torch.ones(3, 1))
+
+    def loss(self, features, info):
+        self.info, self.parts = info, features['parts'].detach()
+        assert features['parts'].shape[1:] == (3, 6)
+        parts = self.scale * features['parts'] * features['masks'][:, None, :1]
+        by_branch = sum(self.triplet(rows, info.label) for rows in parts.unbind(1))
+        # Neighbours in the order of the rows, and what else a row knows of itself.
+        known = info.index + 10 * info.view + 100 * info.camera + 1000 * info.modality
+        ordered = (parts.mean((1, 2)) * known).diff().square().mean()
+        return dict(loss_parts=by_branch, loss_order=ordered)
+
+    def predict(self, features):
+        return dict(base=nn.functional.normalize(features['parts'].flatten(1)))
+
+
+PARTS = dict(backbone=dict(type='mmvireid.PixelBackbone'), neck=dict(type='mmvireid.NamedParts'),
+             head=dict(type='mmvireid.PartsHead'))
+CIFT = dict(backbone=dict(type='mmvireid.PixelBackbone'), head={
+    **CIFT_HEAD, 'in_channels': 16,
+    'metric_loss': {'type': 'WeightedRegularizedTripletLoss'}})
+
+
+def parts_batch(order=range(16)):
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(16, 3, 4, 2, generator=generator)
-    wrapped = model
+    every = samples([0] * 8 + [1] * 8, [i // 2 % 4 for i in range(8)] * 2)
+    for i, sample in enumerate(every):
+        sample.set_metainfo(dict(view=i // 4 % 2, camera=i % 5, branch='cross'))
+    return x[list(order)], [every[i] for i in order]
+
+
+def test_a_head_gets_named_tensors_and_all_that_a_batch_knows():
+    torch.manual_seed(0)
+    model = CrossModalityReIdentifier(**PARTS)
+    order = [9, 0, 15, 3, 8, 1]
+    x, data_samples = parts_batch(order)
+    losses = model(x, data_samples, mode='loss')
+    assert set(losses) == {'loss_parts', 'loss_order', 'loss_overlap'}
+    info, expected = model.head.info, [0, 3, 1, 9, 15, 8]  # visible first, otherwise as they came
+    assert info.index.tolist() == expected
+    assert info.modality.tolist() == [0, 0, 0, 1, 1, 1]
+    assert info.label.tolist() == [i // 2 % 4 for i in expected]
+    assert info.view.tolist() == [i // 4 % 2 for i in expected]
+    assert info.camera.tolist() == [i % 5 for i in expected]
+    assert info.branch == 'cross'
+    by_index = {i: model.extract_feat(x, None)['parts'][row] for row, i in enumerate(order)}
+    for row, i in enumerate(expected):
+        torch.testing.assert_close(model.head.parts[row], by_index[i])
+
+    x, data_samples = parts_batch()
+    assert model(x, data_samples)['parts'].shape == (16, 3, 6)
+    found = model(x, data_samples, mode='predict')
+    assert found[0].descriptors['base'].shape == (18, )
+
+
+def test_rows_that_are_not_images_are_refused():
+    model = CrossModalityReIdentifier(**PARTS)
+    model.neck.forward = lambda x: dict(parts=x.repeat(3, 1))
+    with pytest.raises(ValueError, match=r"for 16 images .* features 'parts' of shape \(48"):
+        model(*parts_batch(), mode='loss')
+
+
+def test_parameters_of_earlier_versions_find_their_new_names():
+    torch.manual_seed(0)
+    for head, old, new in ((AGW_HEAD, 'head.neck.', 'head.bnneck.'),
+                           (CIFT_HEAD, 'head.necks.', 'head.bnnecks.')):
+        model = MODELS.build(config(head))
+        before = {name.replace(new, old): value for name, value in model.state_dict().items()}
+        assert any(name.startswith(old) for name in before)
+        other = MODELS.build(config(head))
+        other.load_state_dict(before)
+        for name, value in other.state_dict().items():
+            assert torch.equal(value, model.state_dict()[name]), name
+
+
+def one_step(cfg, rows):
+    """Losses and gradients of the batch, of which this process has ``rows``."""
+    torch.manual_seed(0)
+    wrapped = model = CrossModalityReIdentifier(**cfg)
     if torch.distributed.is_initialized():
         wrapped = nn.parallel.DistributedDataParallel(model)
-    labels = [i // 2 % 4 for i in range(8)] * 2
-    every = samples([0] * 8 + [1] * 8, labels)
     torch.manual_seed(2)
-    losses = wrapped(x[rows], [every[i] for i in rows], mode='loss')
+    losses = wrapped(*parts_batch(rows), mode='loss')
     sum(loss for name, loss in losses.items() if name.startswith('loss')).backward()
     return ({name: loss.item() for name, loss in losses.items()},
             {name: p.grad for name, p in model.named_parameters() if p.grad is not None})
@@ -221,20 +317,23 @@ def worker(rank, folder):
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     # Each process has two of the four identities, visible images first.
     rows = [[0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]][rank]
-    torch.save(one_step(rows), f'{folder}/rank{rank}.pth')
+    for name, cfg in dict(cift=CIFT, parts=PARTS).items():
+        torch.save(one_step(cfg, rows), f'{folder}/{name}_rank{rank}.pth')
     torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
-    expected_losses, expected_grads = one_step(list(range(16)))
+    """Also where a neck names its tensors and adds a loss of its own."""
     torch.multiprocessing.start_processes(
         worker, args=(str(tmp_path), ), nprocs=2, start_method='forkserver')
-    for rank in range(2):
-        losses, grads = torch.load(tmp_path / f'rank{rank}.pth', weights_only=True)
-        assert losses == pytest.approx(expected_losses, rel=1e-5)
-        assert set(grads) == set(expected_grads)
-        for name, grad in grads.items():
-            torch.testing.assert_close(
-                grad, expected_grads[name], atol=1e-6, rtol=1e-4, msg=lambda m, n=name:
-                f'gradient of {n}: {m}')
+    for name, cfg in dict(cift=CIFT, parts=PARTS).items():
+        expected_losses, expected_grads = one_step(cfg, range(16))
+        for rank in range(2):
+            losses, grads = torch.load(tmp_path / f'{name}_rank{rank}.pth', weights_only=True)
+            assert losses == pytest.approx(expected_losses, rel=1e-5)
+            assert set(grads) == set(expected_grads)
+            for parameter, grad in grads.items():
+                torch.testing.assert_close(
+                    grad, expected_grads[parameter], atol=1e-6, rtol=1e-4,
+                    msg=lambda m, n=parameter: f'gradient of {n}: {m}')

@@ -3,7 +3,6 @@
 _base_ = ['./agw_r50.py']
 
 model = dict(
-    type='UnsupervisedReIdentifier',
     head=dict(
         _delete_=True,
         type='ClusterContrastHead',

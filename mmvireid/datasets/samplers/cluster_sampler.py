@@ -10,6 +10,8 @@ from mmvireid.registry import DATA_SAMPLERS
 from mmvireid.structures import Modality
 from mmvireid.utils.errors import DatasetError
 
+from ..branch_index import BranchIndex
+
 
 @DATA_SAMPLERS.register_module()
 class ClusterSampler(Sampler):
@@ -24,7 +26,7 @@ class ClusterSampler(Sampler):
     There may be several ways of labelling, called branches, whose batches take turns:
     with the turns ``('intra', 'cross')`` batches 0, 2, 4, ... are drawn from the clusters
     of the first and the others from those of the second, and an epoch has twice as many
-    batches.
+    batches. Each index knows its branch (:class:`mmvireid.datasets.BranchIndex`).
 
     Of each cluster an image is drawn, then ``num_instances - 1`` images of its other
     cameras, or of all others when the cluster knows one camera only or
@@ -116,7 +118,7 @@ class ClusterSampler(Sampler):
         return (self.num_steps * len(self.turns) * self.num_instances
                 * sum(self.num_clusters.values()))
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[BranchIndex]:
         """Yield the image indices of this rank."""
         missing = [name for name in self.turns if name not in self.labels]
         if missing:
@@ -133,7 +135,7 @@ class ClusterSampler(Sampler):
         for _ in range(self.num_steps):
             for name in self.turns:
                 for stream in streams[name]:
-                    yield from next(stream)
+                    yield from (BranchIndex(index, name) for index in next(stream))
 
     def _modality_steps(self, branch: str, modality: Modality,
                         number: int) -> Iterator[List[int]]:

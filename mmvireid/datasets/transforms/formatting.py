@@ -24,7 +24,7 @@ class PackReIDInputs(BaseTransform):
     def __init__(
         self,
         meta_keys: Sequence[str] = ('img_path', 'sample_idx', 'identity', 'label', 'camera',
-                                    'modality')
+                                    'modality', 'branch')
     ) -> None:
         self.meta_keys = tuple(meta_keys)
 

@@ -8,6 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
 
+from mmvireid.checkpoints import current_name
 from mmvireid.registry import HOOKS
 from mmvireid.utils.errors import CheckpointError, EvaluationError
 
@@ -88,7 +89,10 @@ def check_weights(own: Mapping[str, Tensor],
     Raises:
         CheckpointError: if parameters disagree.
     """
-    loaded = {re.sub(r'^module\.', '', name): value for name, value in loaded.items()}
+    loaded = {
+        current_name(re.sub(r'^module\.', '', name), own): value
+        for name, value in loaded.items()
+    }
     wrong = [
         _describe(name, value, loaded.get(name)) for name, value in own.items()
         if _must_match(name, resuming, testing)

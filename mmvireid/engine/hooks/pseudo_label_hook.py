@@ -105,7 +105,6 @@ class PseudoLabelHook(Hook):
         self.compare = compare
         #: What the last clustering found, for hooks that draw it.
         self.last_clustering: Optional[ClusteringEpoch] = None
-        self._turns: tuple[str, ...] = ()
         self._records: list[dict] = []
 
     def before_train(self, runner: Runner) -> None:
@@ -127,10 +126,11 @@ class PseudoLabelHook(Hook):
             ClusteringError: as the class says.
         """
         start = time.perf_counter()
-        features = self.extractor(runner)
+        images = self.extractor(runner)
         seconds = time.perf_counter() - start
+        features = next(iter(images.descriptors.values()))
+        modality = images.modality
         dataset = runner.train_dataloader.dataset
-        modality = np.asarray(dataset.modalities)
         identities = np.asarray(dataset.identities) if self.compare else None
         wanted = self._wanted(runner)
         labels, rows = {}, []
@@ -154,16 +154,11 @@ class PseudoLabelHook(Hook):
                 'the first clustering of the training found nothing to learn from: '
                 f'{self._advice(wanted[0])}')
         spare = [name for name in wanted if name in labels]
-        self._turns = tuple(name if name in labels else spare[0] for name in wanted)
-        runner.train_dataloader.sampler.set_turns(self._turns)
+        runner.train_dataloader.sampler.set_turns(
+            [name if name in labels else spare[0] for name in wanted])
         self.last_clustering = ClusteringEpoch(
             runner.epoch, features, modality, labels, identities)
         self._log(runner, rows)
-
-    def before_train_iter(self, runner: Runner, batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
-        """Tell the head which branch the batch was drawn from."""
-        _head(runner).branch = self._turns[batch_idx % len(self._turns)]
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:

@@ -1,7 +1,9 @@
-"""From pooled features to losses and descriptors."""
+"""From features to losses and descriptors."""
 
 from .bnneck_head import BNNeckHead
 from .cift_head import CIFTHead
 from .cluster_contrast_head import ClusterContrastHead
+from .identity_head import IdentityHead
+from .reid_head import ReIDHead
 
-__all__ = ['BNNeckHead', 'CIFTHead', 'ClusterContrastHead']
+__all__ = ['BNNeckHead', 'CIFTHead', 'ClusterContrastHead', 'IdentityHead', 'ReIDHead']

@@ -1,18 +1,18 @@
 """The head of CIFT: base branch, two graph branches, counterfactual intervention."""
 
-from typing import Callable, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mmvireid.registry import MODELS
+from mmvireid.structures import BatchInfo
 
 from ..graph_transfer import QUERY_MODALITY, CounterfactualIntervention, transfer_affinity
 from ..losses import HeteroCenterClusterLoss
 from ..necks import BNNeck
 from ..utils import at_least_float32, metric_loss_of_batch, without_autocast
-from .bnneck_head import accuracy, identity_classifier
+from .identity_head import IdentityHead, accuracy, identity_classifier
 
 #: Weights of the paper; the two directions are averaged.
 LOSS_WEIGHTS = {
@@ -29,11 +29,11 @@ class DirectionLogits(NamedTuple):
     """Logits of one direction, each of shape ``(N, C)``."""
 
     factual: Tensor
-    indirect_effect: Optional[Tensor]
+    indirect_effect: Tensor | None
 
 
 @MODELS.register_module()
-class CIFTHead(BaseModule):
+class CIFTHead(IdentityHead):
     """Train with the graph that retrieval uses, and with its causal effect.
 
     Counterfactual intervention feature transfer (arXiv 2208.00967). Three parallel
@@ -83,7 +83,6 @@ class CIFTHead(BaseModule):
         ValueError: for a direction or loss weight of another name, or without any loss.
     """
 
-    #: Whether a batch must hold visible and infrared images.
     requires_both_modalities = True
 
     def __init__(self,
@@ -96,14 +95,13 @@ class CIFTHead(BaseModule):
                  counterfactual: bool = True,
                  num_draws: int = 10,
                  noise: str = 'slot',
-                 batch_size: Optional[int] = None,
+                 batch_size: int | None = None,
                  margin_euclidean: float = 0.6,
                  margin_kl: float = 6.0,
-                 loss_weights: Optional[Mapping[str, float]] = None,
-                 metric_loss: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
-        super().__init__(init_cfg)
-        self.num_classes = num_classes
+                 loss_weights: Mapping[str, float] | None = None,
+                 metric_loss: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(num_classes, init_cfg)
         loss_weights = dict(loss_weights or {})
         for given, known, what in ((directions, QUERY_MODALITY, 'direction'),
                                    (loss_weights, LOSS_WEIGHTS, 'loss weight')):
@@ -118,7 +116,7 @@ class CIFTHead(BaseModule):
         self.loss_weights = {**LOSS_WEIGHTS, **loss_weights}
 
         branches = ('b', *self.directions)
-        self.necks = nn.ModuleDict({branch: BNNeck(in_channels) for branch in branches})
+        self.bnnecks = nn.ModuleDict({branch: BNNeck(in_channels) for branch in branches})
         self.classifiers = nn.ModuleDict(
             {branch: identity_classifier(in_channels, num_classes) for branch in branches})
         self.counterfactual = None
@@ -134,7 +132,7 @@ class CIFTHead(BaseModule):
                              'nothing to train')
         for branch in branches:
             if branch not in trained:
-                self.necks[branch].requires_grad_(False)
+                self.bnnecks[branch].requires_grad_(False)
                 self.classifiers[branch].requires_grad_(False)
 
     def _has_loss(self, branch: str) -> bool:
@@ -163,13 +161,13 @@ class CIFTHead(BaseModule):
             Features after the BNNecks, each of shape ``(N, D)``, by branch, ``b`` and the
             directions.
         """
-        return {branch: neck(pooled) for branch, neck in self.necks.items()}
+        return {branch: bnneck(pooled) for branch, bnneck in self.bnnecks.items()}
 
     def direction_logits(self,
                          direction: str,
                          features: Tensor,
                          modality: Tensor,
-                         draws: Optional[Tensor] = None) -> DirectionLogits:
+                         draws: Tensor | None = None) -> DirectionLogits:
         """Transfer features in one direction and classify the result.
 
         Args:
@@ -198,15 +196,13 @@ class CIFTHead(BaseModule):
 
     def loss(self,
              pooled: Tensor,
-             ids: Tensor,
-             modality: Tensor,
-             draws: Optional[Mapping[str, Tensor]] = None) -> dict[str, Tensor]:
+             info: BatchInfo,
+             draws: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Compute all losses of a batch.
 
         Args:
             pooled: shape ``(N, D)``.
-            ids: labels 0 .. C-1 of shape ``(N,)``.
-            modality: shape ``(N,)``, 0 visible, 1 infrared.
+            info: of the N rows, with labels 0 .. C-1.
             draws: noise by direction, each of shape ``(T, N, D)``; None draws afresh, all
                 draws of r2i before those of i2r.
 
@@ -218,28 +214,27 @@ class CIFTHead(BaseModule):
         features = self(pooled)
         base_logits = self.classifiers['b'](features['b'])
         graph_logits = {
-            direction: self.direction_logits(direction, features[direction], modality,
+            direction: self.direction_logits(direction, features[direction], info.modality,
                                              draws[direction] if draws else None)
             for direction in self.directions if self._has_loss(direction)
         }
-        return self.loss_by_feat(pooled, base_logits, graph_logits, ids, modality)
+        return self.loss_by_feat(pooled, base_logits, graph_logits, info)
 
     def loss_by_feat(self, pooled: Tensor, base_logits: Tensor,
-                     graph_logits: Mapping[str, DirectionLogits], ids: Tensor,
-                     modality: Tensor) -> dict[str, Tensor]:
+                     graph_logits: Mapping[str, DirectionLogits],
+                     info: BatchInfo) -> dict[str, Tensor]:
         """Compute the losses from features and logits.
 
         Args:
             pooled: shape ``(N, D)``.
             base_logits: shape ``(N, C)``.
             graph_logits: logits by direction.
-            ids: shape ``(N,)``.
-            modality: shape ``(N,)``.
+            info: of the N rows.
 
         Returns:
             As :meth:`loss`.
         """
-        weight = self.loss_weights
+        weight, ids, modality = self.loss_weights, info.label, info.modality
         losses = {}
 
         def add(name: str, kind: str, loss: Callable, *arguments: Tensor) -> None:
@@ -255,8 +250,7 @@ class CIFTHead(BaseModule):
             if logits.indirect_effect is not None:
                 add(f'tie_{direction}', 'tie', _cross_entropy, logits.indirect_effect, ids)
         if self.metric_loss is not None:
-            losses['loss_metric'] = metric_loss_of_batch(
-                self.metric_loss, pooled, ids, modality)
+            losses['loss_metric'] = metric_loss_of_batch(self.metric_loss, pooled, info)
         losses['accuracy'] = accuracy(base_logits, ids)
         return losses
 

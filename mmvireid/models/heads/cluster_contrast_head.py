@@ -1,18 +1,18 @@
 """Contrast with the prototypes of clusters, for training on pseudo labels."""
 
-from typing import Mapping, Optional, Sequence
+from typing import Mapping, Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional
 
 from mmvireid.registry import MODELS
-from mmvireid.structures import Modality
+from mmvireid.structures import BatchInfo, Modality
 
 from ..memories import ClusterMemory
 from ..necks import BNNeck
 from ..utils import at_least_float32
+from .reid_head import ReIDHead
 
 
 class _Branch:
@@ -23,17 +23,17 @@ class _Branch:
         self.loss_weight = loss_weight
         self.memories: list[ClusterMemory] = []
         self.targets: list[Tensor] = []
-        self.modalities: list[Optional[int]] = []
+        self.modalities: list[int | None] = []
 
 
 @MODELS.register_module()
-class ClusterContrastHead(BaseModule):
+class ClusterContrastHead(ReIDHead):
     """Compare the features after a BNNeck with memories of cluster prototypes.
 
     A *branch* is one way of labelling the training set, with memories of its own. BMIL
     (arXiv 2512.07760) has two: ``intra``, clusters of each modality by itself, and
-    ``cross``, global clusters split by modality. A batch belongs to one branch
-    (:attr:`branch`).
+    ``cross``, global clusters split by modality. A batch was drawn from one branch.
+    Identities are never read.
 
     Before an epoch a hook fills the memories (:meth:`reset`). A batch brings the index of
     each image in the dataset, by which its prototype is looked up here, in the main
@@ -50,19 +50,14 @@ class ClusterContrastHead(BaseModule):
         init_cfg: MMEngine's initialisation config.
     """
 
-    #: Whether a batch must hold visible and infrared images.
-    requires_both_modalities = False
-    #: Name of the branch that the next batch belongs to.
-    branch: Optional[str] = None
-
     def __init__(self,
                  in_channels: int,
                  branches: Mapping[str, dict],
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        self.neck = BNNeck(in_channels)
+        self.bnneck = BNNeck(in_channels)
         self._branches = {name: _Branch(**cfg) for name, cfg in branches.items()}
-        self._seen: Optional[tuple[Tensor, list[Tensor], _Branch]] = None
+        self._seen: tuple[Tensor, list[Tensor], _Branch] | None = None
 
     @property
     def branch_names(self) -> tuple[str, ...]:
@@ -88,20 +83,19 @@ class ClusterContrastHead(BaseModule):
         # gathered by itself would see each image once per rank.
         found.memories = [
             MODELS.build({**found.memory_cfg, 'gather': False}) for _ in plans]
-        device = self.neck.weight.device
+        device = self.bnneck.weight.device
         for memory, plan in zip(found.memories, plans):
             memory.reset(plan.centroids.to(device),
                          None if plan.groups is None else plan.groups.to(device))
         found.targets = [plan.targets.to(device) for plan in plans]
         found.modalities = [plan.modality for plan in plans]
 
-    def loss(self, pooled: Tensor, index: Tensor, modality: Tensor) -> dict[str, Tensor]:
-        """Compute the losses of a batch of the current branch.
+    def loss(self, pooled: Tensor, info: BatchInfo) -> dict[str, Tensor]:
+        """Compute the losses of a batch.
 
         Args:
             pooled: shape ``(N, D)``, the batch of all ranks.
-            index: shape ``(N,)``, the images' places in the dataset.
-            modality: shape ``(N,)``.
+            info: of the N rows: the branch, each image's index and modality are read.
 
         Returns:
             ``loss_<branch>_visible`` and ``loss_<branch>_infrared``.
@@ -109,24 +103,24 @@ class ClusterContrastHead(BaseModule):
         Raises:
             RuntimeError: if no memory was filled for the branch.
         """
-        branch = self._branches.get(self.branch)
+        branch = self._branches.get(info.branch)
         if branch is None or not branch.memories:
             raise RuntimeError(
                 'no pseudo labels have been set: training with ClusterContrastHead needs a '
                 'PseudoLabelHook')
-        features = self.neck(pooled)
-        targets = [table[index] for table in branch.targets]
+        features = self.bnneck(pooled)
+        targets = [table[info.index] for table in branch.targets]
         # A tensor of its own: the graph may be freed, the update needs values only.
         self._seen = (features.detach(), targets, branch)
         losses = {}
         for value in Modality:
             parts = [
-                memory(features, torch.where(modality == value, own, -1))
+                memory(features, torch.where(info.modality == value, own, -1))
                 for memory, own, only in zip(branch.memories, targets, branch.modalities)
                 if only is None or only == value
             ]
             if parts:
-                losses[f'loss_{self.branch}_{value.name.lower()}'] = (
+                losses[f'loss_{info.branch}_{value.name.lower()}'] = (
                     branch.loss_weight * sum(parts))
         return losses
 
@@ -154,4 +148,4 @@ class ClusterContrastHead(BaseModule):
         Returns:
             ``base``, L2-normalised rows of shape ``(N, D)``.
         """
-        return {'base': functional.normalize(at_least_float32(self.neck(pooled)))}
+        return {'base': functional.normalize(at_least_float32(self.bnneck(pooled)))}

@@ -1,35 +1,50 @@
-"""The model that all supervised methods share."""
+"""The model that all methods share."""
 
 from inspect import signature
-from typing import Optional, Union
+from typing import Any
 
 import torch
+from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmvireid.checkpoints import current_name
 from mmvireid.registry import MODELS
-from mmvireid.structures import Modality, ReIDDataSample
+from mmvireid.structures import BatchInfo, ReIDDataSample
 
 from ..backbones import CrossModalityBackbone
-from ..utils import gather_rows
+from ..utils import gather_rows, map_rows
 
 
 @MODELS.register_module()
 class CrossModalityReIdentifier(BaseModel):
     """Embed visible and infrared images of people into one space.
 
-    ``backbone(images, modality) -> maps``, ``neck(maps) -> pooled features``,
-    ``head.loss`` and ``head.predict`` on pooled features. What a method adds is in
-    its head.
+    ``backbone(images, modality) -> maps``, ``neck(maps) -> features``, then ``head.loss``
+    or ``head.predict`` on the features, for methods with identities and without: what a
+    method adds is in its head (:class:`mmvireid.models.ReIDHead`), which is also told all
+    that is known of the images (:class:`mmvireid.structures.BatchInfo`).
 
-    In distributed training the head sees the pooled features of all ranks, ordered
-    visible first, so losses and graphs are those of the whole batch and a run on
-    several processes equals a run on one with the same batch.
+    Features are one tensor, or a dict of tensors. The first axis is always the images;
+    there may be further ones, such as ``(N, 3, D)`` for three branches of a network, which
+    so stay with their image wherever it goes.
+
+    In distributed training the head sees the features of all ranks, ordered visible
+    first, so losses and graphs are those of the whole batch and a run on several processes
+    equals a run on one with the same batch.
+
+    Backbone and neck may add losses that are no function of the features, such as one that
+    keeps attention masks apart: a method ``auxiliary_losses() -> dict`` that gives those
+    of the last forward pass, each a mean over its images, already weighted. They are part
+    of what the model's ``forward`` returns, so that ``DistributedDataParallel`` averages
+    their gradients over the ranks, which hold equally many images: the gradient is that of
+    the mean over the whole batch. The values are averaged to match.
 
     Args:
         backbone: config of a :class:`CrossModalityBackbone`, or of a plain backbone,
-            which is then shared by both modalities.
+            which is then shared by both modalities. Of a tuple of maps the last is used;
+            a dict goes on as it is.
         head: config of a head.
         neck: config of the pooling; None for trunks that give vectors.
         gather: compute the losses on the rows of all ranks.
@@ -44,12 +59,12 @@ class CrossModalityReIdentifier(BaseModel):
     def __init__(self,
                  backbone: dict,
                  head: dict,
-                 neck: Optional[dict] = None,
+                 neck: dict | None = None,
                  gather: bool = True,
                  channels_last: bool = False,
-                 data_preprocessor: Optional[dict] = None,
-                 test_cfg: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 data_preprocessor: dict | None = None,
+                 test_cfg: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         if not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = MODELS.build(
                 {'type': 'ReIDDataPreprocessor', **(data_preprocessor or {})})
@@ -65,19 +80,20 @@ class CrossModalityReIdentifier(BaseModel):
     def forward(
         self,
         inputs: Tensor,
-        data_samples: Optional[list[ReIDDataSample]] = None,
+        data_samples: list[ReIDDataSample] | None = None,
         mode: str = 'tensor'
-    ) -> Union[Tensor, dict[str, Tensor], list[ReIDDataSample]]:
+    ) -> Tensor | dict[str, Tensor] | list[ReIDDataSample]:
         """Run the model in one of MMEngine's modes.
 
         Args:
             inputs: images of shape ``(N, 3, H, W)``.
             data_samples: the N samples of the rows.
-            mode: 'tensor' gives pooled features, 'loss' a dict of losses, 'predict' the
-                samples with their ``descriptors``.
+            mode: 'tensor' gives features, 'loss' a dict of losses, 'predict' the samples
+                with their ``descriptors``.
 
         Returns:
-            As ``mode`` says; pooled features are of shape ``(N, C)``.
+            As ``mode`` says; features as :meth:`extract_feat` gives them, of shape
+            ``(N, ...)``.
 
         Raises:
             ValueError: for another mode, or without data samples.
@@ -85,22 +101,23 @@ class CrossModalityReIdentifier(BaseModel):
         if data_samples is None:
             raise ValueError('the model needs data_samples to know the modality of each image')
         if mode == 'tensor':
-            return self.extract_feat(inputs, modality_of(data_samples))
+            return self.extract_feat(inputs, BatchInfo.from_samples(data_samples).modality)
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         raise ValueError(f"mode is 'tensor', 'loss' or 'predict', got {mode!r}")
 
-    def extract_feat(self, inputs: Tensor, modality: Tensor) -> Tensor:
-        """Compute pooled features.
+    def extract_feat(self, inputs: Tensor, modality: Tensor) -> Tensor | dict[str, Tensor]:
+        """Compute features, up to the head.
 
         Args:
             inputs: shape ``(N, 3, H, W)``.
             modality: shape ``(N,)``, 0 visible, 1 infrared, in any order.
 
         Returns:
-            Shape ``(N, D)``.
+            What the neck gives, or the backbone without one: usually of shape ``(N, D)``,
+            or tensors of shape ``(N, ...)`` by name.
         """
         features = self.backbone(inputs.contiguous(memory_format=self.memory_format), modality)
         if isinstance(features, (tuple, list)):
@@ -112,26 +129,28 @@ class CrossModalityReIdentifier(BaseModel):
 
         Args:
             inputs: shape ``(N, 3, H, W)``.
-            data_samples: the N samples, with labels.
+            data_samples: the N samples.
 
         Returns:
-            Losses by name.
+            Losses by name: the head's, then those of backbone and neck.
 
         Raises:
-            ValueError: if an image has no label or one beyond the classifier, or a
-                modality that the head needs is missing.
+            ValueError: if a tensor of features does not have a row for each image.
+            MMVIReIDError: if the batch lacks what the head needs.
         """
-        modality = modality_of(data_samples)
-        ids = self.training_targets(data_samples, modality)
+        self.head.check_batch(data_samples)
+        info = BatchInfo.from_samples(data_samples)
         # Copied before the forward pass: a copy behind it would wait until it has ended.
-        ids = ids.to(inputs.device, non_blocking=True)
-        on_device = modality.to(inputs.device, non_blocking=True)
-        pooled = self.extract_feat(inputs, modality)
-        modality = on_device
+        on_device = info.to(inputs.device, non_blocking=True)
+        features = self.extract_feat(inputs, info.modality)
+        _check_rows(features, len(info))
+        info, auxiliary = on_device, self._auxiliary_losses()
         if self.gather:
-            pooled, ids, modality = gather_rows(pooled), gather_rows(ids), gather_rows(modality)
-        order = modality.argsort(stable=True)
-        return self.head.loss(pooled[order], ids[order], modality[order])
+            features, info = map_rows(gather_rows, features), info.gather()
+            auxiliary = {name: _mean_over_ranks(loss) for name, loss in auxiliary.items()}
+        order = info.modality.argsort(stable=True)
+        features, info = map_rows(lambda rows: rows[order], features), info[order]
+        return {**self.head.loss(features, info), **auxiliary}
 
     def predict(self, inputs: Tensor, data_samples: list[ReIDDataSample]) -> list[ReIDDataSample]:
         """Add ``descriptors`` to each sample.
@@ -144,73 +163,72 @@ class CrossModalityReIdentifier(BaseModel):
             The same samples; ``descriptors`` maps names to L2-normalised vectors of shape
             ``(D,)``.
         """
-        descriptors = self.describe(inputs, modality_of(data_samples))
+        modality = BatchInfo.from_samples(data_samples).modality
+        descriptors = self.describe(inputs, modality)
         for i, sample in enumerate(data_samples):
             sample.descriptors = {name: rows[i] for name, rows in descriptors.items()}
         return data_samples
 
-    def describe(self, inputs: Tensor, modality: Tensor) -> dict[str, Tensor]:
-        """Compute the descriptors of images, as they are compared at test time.
+    def describe(self, inputs: Tensor, modality: Tensor, flip: bool | None = None,
+                 normalize: bool = True) -> dict[str, Tensor]:
+        """Compute the descriptors of images, as they are compared.
 
         Args:
             inputs: shape ``(N, 3, H, W)``.
             modality: shape ``(N,)``, 0 visible, 1 infrared.
+            flip: average with the descriptors of the mirror images; None does as
+                ``test_cfg`` says.
+            normalize: scale such a mean to unit length. The mean of two unit vectors is
+                shorter, the more so the less the two agree.
 
         Returns:
-            Name -> L2-normalised rows of shape ``(N, D)``.
+            Name -> rows of shape ``(N, D)``, L2-normalised unless they are bare means.
         """
         descriptors = self.head.predict(self.extract_feat(inputs, modality))
-        if self.test_cfg['flip']:
+        if self.test_cfg['flip'] if flip is None else flip:
             mirrored = self.head.predict(self.extract_feat(inputs.flip(-1), modality))
-            # The sum has the direction of the mean.
             descriptors = {
-                name: functional.normalize(rows + mirrored[name])
-                for name, rows in descriptors.items()
+                name: (rows + mirrored[name]) / 2 for name, rows in descriptors.items()
             }
+            if normalize:
+                descriptors = map_rows(functional.normalize, descriptors)
         return descriptors
 
-    def training_targets(self, data_samples: list[ReIDDataSample], modality: Tensor) -> Tensor:
-        """Return what the head's loss gets besides features and modalities.
+    def _auxiliary_losses(self) -> dict[str, Tensor]:
+        """Collect the losses that backbone and neck add."""
+        losses = {}
+        for part in (self.backbone, self.neck):
+            if hasattr(part, 'auxiliary_losses'):
+                losses.update(part.auxiliary_losses())
+        return losses
 
-        Args:
-            data_samples: N samples.
-            modality: shape ``(N,)``.
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any,
+                              **kwargs: Any) -> None:
+        """Find parameters of a checkpoint of an earlier version under their new names."""
+        own = self.state_dict()
+        for key in [key for key in state_dict if key.startswith(prefix)]:
+            name = prefix + current_name(key[len(prefix):], own)
+            if name != key:
+                state_dict[name] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
-        Returns:
-            Shape ``(N,)`` int64, the labels.
 
-        Raises:
-            ValueError: as :meth:`loss` says.
-        """
-        ids = torch.tensor([sample.label for sample in data_samples])
-        if bool((ids < 0).any()):
-            path = data_samples[int((ids < 0).nonzero()[0])].img_path
-            raise ValueError(f'{path} has no label: train on the training split of the dataset')
-        if int(ids.max()) >= self.head.num_classes:
+def _check_rows(features: Tensor | dict[str, Tensor], num_images: int) -> None:
+    """Refuse features of which a part would be taken for another image's."""
+    named = {'': features} if isinstance(features, Tensor) else features
+    for name, rows in named.items():
+        if len(rows) != num_images:
             raise ValueError(
-                f'the training set has label {int(ids.max())}, but the head was built for '
-                f'{self.head.num_classes} identities: set model.head.num_classes to the number of '
-                'identities of the training set')
-        if self.head.requires_both_modalities:
-            for m in Modality:
-                if m not in modality:
-                    raise ValueError(
-                        f'{type(self.head).__name__} transfers features between the modalities, '
-                        f'but a batch of {len(modality)} images has no {m.name.lower()} one: use '
-                        'a sampler that draws both for each identity')
-        return ids
+                f'the first axis of features is the images, but for {num_images} images there are '
+                f'features{name and f" {name!r}"} of shape {tuple(rows.shape)}: give branches or '
+                'parts of an image an axis of their own')
 
 
-def modality_of(data_samples: list[ReIDDataSample]) -> Tensor:
-    """Collect the modality of samples.
-
-    Args:
-        data_samples: N samples.
-
-    Returns:
-        Shape ``(N,)`` int64, on the CPU.
-    """
-    return torch.tensor([int(sample.modality) for sample in data_samples])
+def _mean_over_ranks(loss: Tensor) -> Tensor:
+    """Give a loss the value of its mean over the ranks, and leave its gradient alone."""
+    mean = loss.detach().clone()
+    all_reduce(mean, op='mean')
+    return loss + (mean - loss.detach())
 
 
 def _modality_aware(backbone: nn.Module) -> nn.Module:

@@ -1,6 +1,6 @@
 """Rows of all processes, with gradient."""
 
-from typing import Any
+from typing import Any, Callable
 
 import torch
 import torch.distributed as torch_dist
@@ -45,3 +45,19 @@ def gather_rows(rows: Tensor) -> Tensor:
     if get_world_size() == 1:
         return rows
     return _GatherRows.apply(rows)
+
+
+def map_rows(function: Callable[[Tensor], Tensor],
+             features: Tensor | dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
+    """Do the same to the one tensor of a batch, or to each of its named tensors.
+
+    Args:
+        function: what is done to a tensor of shape ``(N, ...)``.
+        features: one such tensor, or several by name.
+
+    Returns:
+        What the function gives, by the same names.
+    """
+    if isinstance(features, Tensor):
+        return function(features)
+    return {name: function(rows) for name, rows in features.items()}
