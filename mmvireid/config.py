@@ -26,6 +26,12 @@ _MMENGINE_HOOKS = {
 #: Keys whose text is a path, besides those that end in one of the words below.
 _PATH_KEYS = {'load_from', 'checkpoint'}
 _PATH_ENDINGS = {'dir', 'root', 'file', 'path', 'folder'}
+#: How configs of earlier versions say something -> how it is said now. The left side is a key
+#: from the top of the config, a part, or a part with one of its arguments.
+MOVED_KEYS = {
+    'UnsupervisedReIdentifier': 'CrossModalityReIdentifier',
+    'TrainingSetExtractor.descriptor': 'descriptors, a list of names',
+}
 #: Launcher -> variable that it sets in each process, and what calls it.
 _STARTED_BY = {
     'pytorch': ('RANK', 'torchrun (tools/dist_train.sh, tools/dist_test.sh)'),
@@ -69,6 +75,7 @@ def load_config(path: Union[str, os.PathLike],
     except (KeyError, TypeError, SyntaxError, FileNotFoundError) as error:
         raise ConfigError(f'{path} cannot be used: {error}') from error
     _check_options(cfg, options or {})
+    check_moved_keys(cfg)
     expand_paths(cfg)
     _check_batch(cfg)
     _compare_graphs(cfg)
@@ -92,6 +99,31 @@ def load_config(path: Union[str, os.PathLike],
         os.environ.setdefault('LOCAL_RANK', os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', '0'))
     prepare_cpu_launch(cfg, launcher)
     return cfg
+
+
+def check_moved_keys(node: Any, key: str = '') -> None:
+    """Refuse what only an earlier version knew, and say how it is written now.
+
+    Args:
+        node: the config, or a part of it.
+        key: where that part stands.
+
+    Raises:
+        ConfigError: if an entry of :data:`MOVED_KEYS` is found.
+    """
+    if not isinstance(node, (dict, Config)):
+        for number, value in enumerate(node if isinstance(node, (list, tuple)) else ()):
+            check_moved_keys(value, f'{key}.{number}')
+        return
+    part = str(node.get('type', '')).rpartition('.')[2]
+    for name, value in node.items():
+        here = f'{key}.{name}' if key else name
+        for old in (here, f'{part}.{name}', part):
+            if old in MOVED_KEYS:
+                place = f'{key}.type' if old == part else here
+                raise ConfigError(f'"{old}" of an earlier version is now '
+                                  f'{MOVED_KEYS[old]}: change {place}.')
+        check_moved_keys(value, here)
 
 
 def is_path_key(key: str) -> bool:

@@ -63,3 +63,16 @@ def test_a_variable_that_is_not_set(written, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(['--out=$STORE/o.json'])
     assert 'variable STORE, which is not set' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ("model = dict(type='mmvireid.UnsupervisedReIdentifier')",
+     '"UnsupervisedReIdentifier" .* is now CrossModalityReIdentifier: change model.type'),
+    ("hooks = [dict(extractor=dict(type='TrainingSetExtractor', descriptor='base'))]",
+     'is now descriptors, .*: change hooks.0.extractor.descriptor'),
+])
+def test_a_name_of_an_earlier_version_is_answered_by_the_new_one(tmp_path, text, message):
+    path = tmp_path / 'old.py'
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
