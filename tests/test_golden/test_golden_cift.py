@@ -18,7 +18,7 @@ from mmvireid.models import (
     transfer_features,
 )
 from mmvireid.models.heads.cift_head import LOSS_WEIGHTS
-from mmvireid.structures import ImageSet, Modality, RetrievalResult
+from mmvireid.structures import BatchInfo, ImageSet, Modality, RetrievalResult
 
 pytestmark = pytest.mark.golden('cift')
 
@@ -117,10 +117,11 @@ def test_hetero_center_cluster_loss(golden):
 def test_cross_entropy_of_the_base_branch(golden):
     """Plain, without smoothing."""
     logits = tensor(golden, 'ce_x').requires_grad_()
-    ids, modality = tensor(golden, 'hcc_label'), halves(golden, 'hcc_label')
+    info = BatchInfo(
+        modality=halves(golden, 'hcc_label'), label=tensor(golden, 'hcc_label'))
     head = CIFTHead(logits.shape[1], 8, directions=(), loss_weights={
         'hcc_euc': 0, 'hcc_kl_b': 0})
-    loss = head.loss_by_feat(torch.zeros(len(ids), 8), logits, {}, ids, modality)['loss_ce_b']
+    loss = head.loss_by_feat(torch.zeros(len(info), 8), logits, {}, info)['loss_ce_b']
     loss.backward()
     close(loss, golden['ce_loss'], 1e-5)
     gradient_close(logits.grad, golden['ce_grad'])
@@ -137,18 +138,19 @@ def head_of(golden, case):
         head.counterfactual.k.copy_(k)
         for branch in BRANCHES:
             head.classifiers[branch].weight.copy_(tensor(golden, f'train_{case}_w_{branch}'))
-            head.necks[branch].weight.copy_(tensor(golden, f'train_gamma_{branch}'))
+            head.bnnecks[branch].weight.copy_(tensor(golden, f'train_gamma_{branch}'))
     return head
 
 
 def test_training_step(golden):
-    ids, modality = tensor(golden, 'train_label'), halves(golden, 'train_label')
+    info = BatchInfo(
+        modality=halves(golden, 'train_label'), label=tensor(golden, 'train_label'))
     draws = {d: tensor(golden, f'train_noise_{d}') for d in DIRECTIONS}
     for case in cases_of(golden, r'train_([a-z]+)_total'):
         prefix = f'train_{case}'
         head = head_of(golden, case)
         pool = tensor(golden, 'train_pool').requires_grad_()
-        losses = head.loss(pool, ids, modality, draws=draws)
+        losses = head.loss(pool, info, draws=draws)
 
         names = {name for name in losses if name.startswith('loss_')}
         assert names == {name.removeprefix(f'{prefix}_') for name in golden
@@ -164,12 +166,12 @@ def test_training_step(golden):
                  'k': head.counterfactual.k.grad}
         for branch in BRANCHES:
             grads[f'w_{branch}'] = head.classifiers[branch].weight.grad
-            grads[f'gamma_{branch}'] = head.necks[branch].weight.grad
+            grads[f'gamma_{branch}'] = head.bnnecks[branch].weight.grad
         for name, grad in grads.items():
             gradient_close(grad, golden[f'{prefix}_grad_{name}'], at_least=1e-7)
         norm = sum(p.grad.square().sum() for p in head.parameters() if p.requires_grad).sqrt()
         close(norm, golden[f'{prefix}_grad_norm'], 1e-4 * float(norm))
-        for neck in head.necks.values():
+        for neck in head.bnnecks.values():
             close(neck.running_mean, golden[f'{prefix}_running_mean'], 2e-6)
             close(neck.running_var, golden[f'{prefix}_running_var'], 2e-6)
 
