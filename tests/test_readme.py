@@ -229,7 +229,9 @@ def scratch(tmp_path_factory, tiny_sysu):
 
 @each_document
 def test_python_is_executed(document, scratch, monkeypatch):
+    """One block after the other, as a reader types them."""
     monkeypatch.chdir(scratch)
+    names = {}
     for mark, value, text in blocks(document, 'python'):
         if mark == 'inherits':
             (scratch / 'child.py').write_text(f"_base_ = ['{value}']\n{text}")
@@ -241,7 +243,7 @@ def test_python_is_executed(document, scratch, monkeypatch):
                 pooled = model.extract_feat(torch.rand(2, 3, 64, 32), torch.tensor([0, 1]))
                 model.head.predict(pooled)
         elif mark == '':
-            exec(compile(text, str(document), 'exec'), {})
+            exec(compile(text, str(document), 'exec'), names)
 
 
 def test_the_clustering_example_prints_what_its_page_says(capsys):
