@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmvireid.compat import prepare_cpu_launch
+from mmvireid.config_check import check_keys
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.paths import expand_path
 
@@ -77,6 +78,7 @@ def load_config(path: Union[str, os.PathLike],
     _check_options(cfg, options or {})
     check_moved_keys(cfg)
     expand_paths(cfg)
+    check_keys(cfg)
     _check_batch(cfg)
     _compare_graphs(cfg)
     # MMEngine lets only its own default hooks be switched off by None.

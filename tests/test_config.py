@@ -15,7 +15,9 @@ pipeline = [dict(type='LoadReIDImage', size=(48, 24), cache_dir='~/cache')]
 model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')))
 train_dataloader = dict(dataset=dict(
     data_root=data_root, ann_file='${STORE}/train.csv', pipeline=pipeline))
-default_hooks = dict(checkpoint=dict(interval=1), pictures=dict(out_dir='~/pictures'))
+default_hooks = dict(
+    checkpoint=dict(type='CheckpointHook', interval=1),
+    pictures=dict(type='RankingListHook', out_dir='~/pictures'))
 '''
 
 

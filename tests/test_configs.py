@@ -15,6 +15,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from PIL import Image
 
 from mmvireid.checkpoints import final_checkpoint
+from mmvireid.config_check import check_keys
 from mmvireid.evaluation import CrossModalityMetric
 from mmvireid.registry import (
     DATA_SAMPLERS,
@@ -87,6 +88,10 @@ def test_there_are_configs_of_every_method_and_dataset():
     for method in ('agw_r50_\\d+e', 'caj_r50_\\d+e', 'cift_r50_\\d+e', 'bmil_r50-agw_2x50e'):
         for dataset in ('sysu', 'regdb', 'llcm'):
             assert [c for c in CONFIGS if re.search(rf'{method}_{dataset}\.py', c)]
+
+
+def test_every_key_is_taken(cfg):
+    check_keys(cfg)
 
 
 def test_model_knows_as_many_people_as_the_dataset(cfg, model):

@@ -10,12 +10,14 @@ import sys
 import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Iterator, Optional
 
 import torch
 from mmengine.registry import Registry
 
 import mmvireid.registry
+from mmvireid.config_check import accepted_keys, unknown_key
 from mmvireid.utils.errors import MMVIReIDError
 from mmvireid.utils.interrupts import remembered_interrupts
 from mmvireid.utils.processes import leave_process_group, num_processes
@@ -50,7 +52,7 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
             raise
         sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
-        message = unknown_type(error)
+        message = unknown_type(error) or wrong_arguments(error)
         if message is None and _is_deliberate(error):
             message = _last_sentence(error)
         if message is None:
@@ -97,6 +99,30 @@ def unknown_type(error: Exception) -> Optional[str]:
     return (f'no {kind} is called "{name}": ' +
             (f'did you mean "{similar[0]}"? ' if similar else 'is the type spelt right? ') +
             'A class of your own has to be registered, in a module that custom_imports names.')
+
+
+def wrong_arguments(error: Exception) -> Optional[str]:
+    """Say in one sentence that a config does not have what a part is built with.
+
+    Args:
+        error: any error.
+
+    Returns:
+        The sentence; None unless a registry got this error for the arguments of the config.
+    """
+    end = error.__traceback__ if isinstance(error, TypeError) else None
+    while isinstance(end, TracebackType) and end.tb_next is not None:
+        end = end.tb_next
+    # Errors of the part itself come from further down.
+    if end is None or end.tb_frame.f_code.co_name != 'build_from_cfg':
+        return None
+    part = end.tb_frame.f_locals.get('obj_cls')
+    name = getattr(part, '__name__', 'a part')
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    missing = re.search(r'missing \d+ required [\w-]+ arguments?: (.+)', str(error))
+    if unknown:
+        return unknown_key(name, unknown[1], sorted(accepted_keys(part) or ()))
+    return f'{name} needs {missing[1]}: set it in the config.' if missing else None
 
 
 def _is_deliberate(error: Exception) -> bool:

@@ -78,6 +78,13 @@ def test_misspelt_type(tool, broken, tmp_path):
     assert 'custom_imports' in line
 
 
+def test_a_part_without_what_it_needs(tool, broken, tmp_path):
+    config, _ = broken("model = dict(head=dict(_delete_=True, type='CIFTHead'))\n")
+    line = sentence(tool('train.py', config, '--work-dir', tmp_path / 'out'))
+    assert line.startswith("Error: CIFTHead needs '")
+    assert 'set it in the config' in line
+
+
 def test_module_that_is_not_found(tool, broken, tmp_path):
     config, _ = broken("custom_imports = dict(imports=['my_missing_loss'])\n")
     line = sentence(tool('train.py', config, '--work-dir', tmp_path / 'out'))
