@@ -40,6 +40,14 @@ def cluster_centroids(features: Array, labels: Array) -> torch.Tensor:
 
     Raises:
         ValueError: if a cluster between 0 and the last has no image.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.clustering import cluster_centroids
+        >>> features = torch.tensor([[0.0, 2.0], [4.0, 0.0], [2.0, 0.0], [9.0, 9.0]])
+        >>> cluster_centroids(features, torch.tensor([0, 1, 1, -1]))
+        tensor([[0., 2.],
+                [3., 0.]])
     """
     features = torch.as_tensor(features)
     labels = torch.as_tensor(labels, device=features.device).long()
@@ -92,6 +100,15 @@ def modality_prototypes(features: Array, labels: Array, modality: Array) -> Moda
 
     Raises:
         ValueError: if lengths do not agree.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.clustering import modality_prototypes
+        >>> features = torch.tensor([[0.0], [2.0], [6.0], [9.0]])
+        >>> labels, modality = torch.tensor([0, 0, 0, -1]), torch.tensor([0, 0, 1, 1])
+        >>> found = modality_prototypes(features, labels, modality)
+        >>> found.centroids.tolist(), found.modality.tolist(), found.assignment.tolist()
+        ([[1.0], [6.0]], [0, 1], [0, 0, 1, -1])
     """
     features = torch.as_tensor(features)
     labels = torch.as_tensor(labels, device=features.device).long()

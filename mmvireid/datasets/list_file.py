@@ -55,6 +55,19 @@ class ListFileDataset(CrossModalityDataset):
     Raises:
         DatasetError: if the list is missing or malformed, or names an image that
             does not exist or lies outside ``data_root``.
+
+    Examples:
+        >>> import csv
+        >>> from pathlib import Path
+        >>> from mmvireid.datasets import ListFileDataset
+        >>> rows = [('day.jpg', 17, 1, 'visible'), ('night.jpg', 17, 2, 'infrared')]
+        >>> for path, *_ in rows:
+        ...     Path(path).touch()
+        >>> with open('train.csv', 'w') as file:
+        ...     csv.writer(file).writerows([('path', 'identity', 'camera', 'modality'), *rows])
+        >>> dataset = ListFileDataset('train.csv')
+        >>> dataset.identities.tolist(), dataset.labels.tolist(), dataset.modalities.tolist()
+        ([17, 17], [0, 0], [0, 1])
     """
 
     METAINFO = {'dataset_name': 'list_file'}

@@ -75,6 +75,13 @@ def find_model(name: str) -> ZooModel:
 
     Raises:
         ConfigError: if no metafile has it; the message names similar ones.
+
+    Examples:
+        >>> from mmvireid.apis import find_model
+        >>> find_model('cift_r50_sysu')
+        Traceback (most recent call last):
+            ...
+        mmvireid.utils.errors.ConfigError: there is no config file and no model "cift_r50_sysu...
     """
     models = zoo_models()
     if name not in models:

@@ -51,6 +51,14 @@ def topk(query: Array,
 
     Raises:
         ValueError: if shapes do not agree, a value is not finite, or an option is unknown.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.search import topk
+        >>> gallery = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+        >>> scores, rows = topk(torch.tensor([[0.0, 1.0]]), gallery, k=2)
+        >>> rows
+        tensor([[2, 1]])
     """
     if backend not in SEARCH_BACKENDS:
         raise ValueError(

@@ -91,6 +91,16 @@ def pair_histograms(features: Array,
     Raises:
         ValueError: if there are not at least two images of each modality, or shapes do not
             agree.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmvireid.visualization import pair_histograms
+        >>> rng = np.random.default_rng(0)
+        >>> features = rng.standard_normal((40, 8))
+        >>> features /= np.linalg.norm(features, axis=1, keepdims=True)
+        >>> found = pair_histograms(features, np.arange(40) % 2, k1=6, k2=2, num_bins=10)
+        >>> sorted(found)
+        ['cosine', 'jaccard', 'modality_aware']
     """
     features = float_rows('features', features)
     modality = np.asarray(modality)

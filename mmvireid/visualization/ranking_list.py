@@ -97,6 +97,19 @@ def choose_queries(result: RetrievalResult, num: int, *, protocol: str) -> np.nd
     Returns:
         Shape ``(num,)``, query rows, spread evenly over the set; fewer when there are fewer.
         Queries without a match in the gallery are never chosen.
+
+    Examples:
+        >>> import numpy as np
+        >>> import torch
+        >>> from mmvireid.structures import ImageSet, RetrievalResult
+        >>> from mmvireid.visualization import choose_queries
+        >>> def images(identity, modality):
+        ...     ones = np.ones(len(identity), np.int64)
+        ...     return ImageSet({}, np.array(identity), ones, modality * ones, ones)
+        >>> distance = torch.tensor([[0.1, 0.9], [0.2, 0.8]])  # person 5 first, for both
+        >>> result = RetrievalResult(images([5, 6], 1), images([5, 6], 0), distance)
+        >>> choose_queries(result, 2, protocol='regdb').tolist()
+        [0, 1]
     """
     metrics = rank_metrics(
         result.distance,

@@ -30,6 +30,16 @@ class CrossModalityPKSampler(CrossModalityIdentitySampler):
 
     Raises:
         DatasetError: if there are too few identities for a step.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from mmvireid.datasets import CrossModalityPKSampler
+        >>> people = SimpleNamespace(labels=[0, 0, 1, 1, 0, 1], modalities=[0, 0, 0, 0, 1, 1])
+        >>> images = dict(num_visible=2, num_infrared=1)  # of each person
+        >>> sampler = CrossModalityPKSampler(people, num_ids=2, **images, seed=0)
+        >>> step = list(sampler)[:6]  # four visible images, person after person, then two infrared
+        >>> [people.modalities[image] for image in step]
+        [0, 0, 0, 0, 1, 1]
     """
 
     allows_one_modality = True

@@ -31,6 +31,14 @@ class RandomErasing(BaseTransform):
 
     Raises:
         DatasetError: when a fill meant for 0..1 meets a uint8 image.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmvireid.datasets import RandomErasing
+        >>> erase = RandomErasing(prob=1, area_range=(0.1, 0.2), fill=(125.3, 123.0, 113.9))
+        >>> image = erase(dict(img=np.zeros((16, 8, 3), np.uint8)))['img']
+        >>> sorted(set(image[..., 0].ravel().tolist()))
+        [0, 125]
     """
 
     attempts = 100

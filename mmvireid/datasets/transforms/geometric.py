@@ -18,6 +18,13 @@ class PadRandomCrop(BaseTransform):
     Args:
         padding: pixels added to each side.
         fill: value of the padding, in the space in which the transform runs.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmvireid.datasets import PadRandomCrop
+        >>> shift = PadRandomCrop(padding=2)
+        >>> shift(dict(img=np.ones((8, 4, 3), np.uint8)))['img'].shape
+        (8, 4, 3)
     """
 
     def __init__(self, padding: int = 10, fill: float = 0) -> None:

@@ -24,6 +24,17 @@ class ByModality(BaseTransform):
     Args:
         visible: transforms of visible images.
         infrared: transforms of infrared images.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmvireid.datasets import ByModality
+        >>> from mmvireid.structures import Modality
+        >>> grey = ByModality(visible=[dict(type='ChannelExchange')])
+        >>> image = np.array([[[10, 20, 30]]], np.uint8)
+        >>> grey(dict(img=image, modality=Modality.INFRARED))['img'].tolist()
+        [[[10, 20, 30]]]
+        >>> len(set(grey(dict(img=image, modality=Modality.VISIBLE))['img'].ravel().tolist()))
+        1
     """
 
     def __init__(self,
@@ -55,6 +66,14 @@ class MultiView(BaseTransform):
 
     Args:
         views: one list of transforms per view.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmvireid.datasets import MultiView
+        >>> views = MultiView([[], [dict(type='ChannelExchange')]])
+        >>> plain, exchanged = views(dict(img=np.array([[[10, 20, 30]]], np.uint8)))['img']
+        >>> plain.tolist(), len(set(exchanged.ravel().tolist()))
+        ([[[10, 20, 30]]], 1)
     """
 
     def __init__(self, views: Sequence[Sequence[Transform]]) -> None:

@@ -46,6 +46,15 @@ def k_reciprocal_rerank(query: Array,
     Raises:
         ValueError: if a set is empty, rows are not of unit length, or an option is out of
             range.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.evaluation import k_reciprocal_rerank
+        >>> angles = torch.tensor([0.0, 0.1, 0.2, 1.4, 1.5])  # two groups
+        >>> rows = torch.stack([angles.cos(), angles.sin()], dim=1)
+        >>> distance = k_reciprocal_rerank(rows[:1], rows[1:], k1=2, k2=1)
+        >>> (distance[0] < 0.5).tolist()
+        [True, True, False, False]
     """
     if k1 < 1 or k2 < 1:
         raise ValueError(f'k1 and k2 must be at least 1, got {k1} and {k2}')

@@ -46,6 +46,15 @@ def transfer_affinity(features: Tensor,
     Returns:
         Affinity of shape ``(N, N)`` (or ``(T, N, N)``), rows receive, columns send.
         A row without any candidate is zero.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import transfer_affinity
+        >>> features = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+        >>> is_query = torch.tensor([True, False, False])
+        >>> affinity = transfer_affinity(features, is_query, num_neighbors=2)
+        >>> (affinity > 0).tolist()  # nobody receives anything from another query
+        [[True, True, False], [False, True, True], [False, True, True]]
     """
     is_query = is_query.bool()
     with without_autocast(features):

@@ -20,6 +20,14 @@ class TripletLoss(nn.Module):
     Args:
         margin: wanted gap between the two distances.
         loss_weight: factor of the loss.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import TripletLoss
+        >>> embeddings = torch.tensor([[0.0], [1.0], [3.0], [4.0]])
+        >>> ids = torch.tensor([7, 7, 9, 9])
+        >>> TripletLoss(margin=2.5)(embeddings, ids)  # hinges 0.5 - 0, 1.5, 1.5 and 0.5 - 0
+        tensor(1.)
     """
 
     def __init__(self, margin: float = 0.3, loss_weight: float = 1.0) -> None:

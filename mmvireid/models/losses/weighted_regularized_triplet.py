@@ -41,6 +41,14 @@ class WeightedRegularizedTripletLoss(nn.Module):
         loss_weight: factor of the loss.
         check_interval: calls of the squared form between two looks at
             :attr:`dead_fraction`, which makes a GPU wait. The first call looks.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import WeightedRegularizedTripletLoss
+        >>> embeddings = torch.tensor([[0.0], [0.0], [3.0], [3.0]])
+        >>> loss = WeightedRegularizedTripletLoss()(embeddings, torch.tensor([7, 7, 9, 9]))
+        >>> round(loss.item(), 3)  # log(1 + exp(0 - 3))
+        0.049
     """
 
     def __init__(self,

@@ -21,6 +21,13 @@ class GeneralizedMeanPooling(nn.Module):
     Args:
         p: the exponent; 1 is the average, infinity the maximum.
         eps: keeps the gradient of the root finite where a channel is silent.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import GeneralizedMeanPooling
+        >>> maps = torch.tensor([[[[0.0, 0.0], [0.0, 2.0]]]])
+        >>> [round(GeneralizedMeanPooling(p)(maps).item(), 2) for p in (1, 3)]
+        [0.5, 1.26]
     """
 
     def __init__(self, p: float = 3.0, eps: float = 1e-12) -> None:
