@@ -17,10 +17,17 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 def pytest_addoption(parser):
     parser.addoption(
-        '--golden', metavar='DIR', type=Path,
-        default=os.environ.get('MMVIREID_GOLDEN', ROOT.parent / 'shared' / 'golden'),
+        '--golden', metavar='DIR', default=os.environ.get('MMVIREID_GOLDEN'),
         help='folder of results of released code that the tests marked golden compare with; '
-        'else $MMVIREID_GOLDEN, else ../shared/golden')
+        'else $MMVIREID_GOLDEN, else ../shared/golden where it is')
+
+
+def pytest_configure(config):
+    given = config.getoption('golden')
+    if given and not any((Path(given) / f'{name}.npz').is_file() for name in SMALL_CASES):
+        raise pytest.UsageError(
+            f'"{given}" has none of {", ".join(f"{name}.npz" for name in SMALL_CASES)}: give the '
+            'folder of the results to compare with')
 
 
 def pytest_generate_tests(metafunc):
@@ -28,7 +35,8 @@ def pytest_generate_tests(metafunc):
     if 'golden' in metafunc.fixturenames:
         name, = metafunc.definition.get_closest_marker('golden').args
         sources = {'small': SMALL_CASES[name]}
-        path = Path(metafunc.config.getoption('golden')) / f'{name}.npz'
+        folder = metafunc.config.getoption('golden') or ROOT.parent / 'shared' / 'golden'
+        path = Path(folder) / f'{name}.npz'
         if path.is_file():
             sources['released'] = partial(np.load, path)
         metafunc.parametrize(
