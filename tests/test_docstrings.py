@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import types
 import typing
 from functools import cache
 
@@ -70,7 +71,7 @@ def overrides(member, owner):
 
 def is_array(annotation):
     """Tell whether an annotation is an array, perhaps an optional one."""
-    if typing.get_origin(annotation) is typing.Union:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return bool(ARRAYS & set(typing.get_args(annotation)))
     return annotation in ARRAYS
 

@@ -29,6 +29,20 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
 
     Raises:
         ValueError: if only one of ``mean`` and ``std`` is given.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import ReIDDataPreprocessor
+        >>> from mmvireid.structures import ReIDDataSample
+        >>> loaded = dict(
+        ...     inputs=[torch.zeros(1, 3, 8, 4), torch.zeros(2, 3, 8, 4)],  # one view, two views
+        ...     data_samples=[ReIDDataSample(metainfo=dict(sample_idx=i, modality=m))
+        ...                   for i, m in ((5, 1), (7, 0))])
+        >>> batch = ReIDDataPreprocessor()(loaded, training=True)
+        >>> batch['inputs'].shape
+        torch.Size([3, 3, 8, 4])
+        >>> [(sample.sample_idx, sample.view) for sample in batch['data_samples']]
+        [(7, 0), (7, 1), (5, 0)]
     """
 
     def __init__(self,

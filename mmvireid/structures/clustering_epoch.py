@@ -1,7 +1,7 @@
 """What the clustering before an epoch has found."""
 
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Mapping
 
 import numpy as np
 import torch
@@ -24,4 +24,4 @@ class ClusteringEpoch:
     features: torch.Tensor
     modality: np.ndarray
     labels: Mapping[str, np.ndarray]
-    identities: Optional[np.ndarray] = None
+    identities: np.ndarray | None = None

@@ -1,6 +1,6 @@
 """A backbone for images of two modalities."""
 
-from typing import Optional, Sequence, Union
+from typing import Sequence
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -46,13 +46,29 @@ class CrossModalityBackbone(BaseModule):
 
     Raises:
         ValueError: if the trunk has no module of a given name.
+
+    Examples:
+        A trunk of one's own works like one of mmpretrain.
+
+        >>> from collections import OrderedDict
+        >>> import torch
+        >>> from torch import nn
+        >>> from mmvireid.models import CrossModalityBackbone
+        >>> trunk = nn.Sequential(OrderedDict(
+        ...     stem=nn.Conv2d(3, 8, 3), body=nn.Conv2d(8, 16, 3)))
+        >>> backbone = CrossModalityBackbone(trunk, modality_specific='stem')
+        >>> maps = backbone(torch.rand(2, 3, 9, 9), modality=torch.tensor([0, 1]))
+        >>> maps.shape
+        torch.Size([2, 16, 5, 5])
+        >>> [name for name, _ in backbone.named_parameters() if name.endswith('weight')]
+        ['trunk.stem.visible.weight', 'trunk.stem.infrared.weight', 'trunk.body.weight']
     """
 
     def __init__(self,
-                 trunk: Union[dict, nn.Module],
-                 modality_specific: Union[str, Sequence[str]] = (),
-                 non_local: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 trunk: dict | nn.Module,
+                 modality_specific: str | Sequence[str] = (),
+                 non_local: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__()
         if not isinstance(trunk, nn.Module):
             trunk = {k: v for k, v in trunk.items() if k != 'init_cfg' or v is not None}
@@ -98,7 +114,7 @@ class CrossModalityBackbone(BaseModule):
             # every batch normalisation to one.
             init_non_local(block)
 
-    def _resolve(self, names: Union[str, Sequence[str]]) -> tuple[str, ...]:
+    def _resolve(self, names: str | Sequence[str]) -> tuple[str, ...]:
         modules = dict(self.trunk.named_modules())
         family = type(self.trunk).__name__
         children = ', '.join(name for name, _ in self.trunk.named_children())

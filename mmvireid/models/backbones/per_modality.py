@@ -1,7 +1,7 @@
 """One copy of a module for each modality."""
 
 from copy import deepcopy
-from typing import Any, Optional, Sequence
+from typing import Any, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +21,13 @@ class ModalityRoute:
     """
 
     def __init__(self) -> None:
-        self.num_rows: Optional[int] = None
+        self.num_rows: int | None = None
         #: The modality of all rows, None in a mixed batch.
-        self.only: Optional[Modality] = None
+        self.only: Modality | None = None
         self._counts: list[int] = []
         # Rows in the order visible, infrared, and the way back; None where they come so.
-        self._order: Optional[Tensor] = None
-        self._back: Optional[Tensor] = None
+        self._order: Tensor | None = None
+        self._back: Tensor | None = None
 
     def set(self, modality: Tensor, device: torch.device) -> None:
         """Route the rows of the next batch.
@@ -51,9 +51,11 @@ class ModalityRoute:
         present = [m for m in Modality if self._counts[m]]
         self.only = present[0] if len(present) == 1 else None
         self._order = self._back = None
+        # Batches of training come visible first and are only cut in two, without a copy.
         if bool((modality.diff() < 0).any()):
             order = modality.argsort(stable=True)
             self._order = order.to(device, non_blocking=True)
+            # Where row i went is where it is fetched from: the inverse of a permutation.
             self._back = order.argsort().to(device, non_blocking=True)
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:

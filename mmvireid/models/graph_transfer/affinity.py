@@ -48,19 +48,27 @@ def transfer_affinity(features: Tensor,
         A row without any candidate is zero.
 
     Examples:
+        A query and two gallery images. The query receives from both and from itself; the
+        gallery images, at right angles, from each other by ``exp(0)``; nobody from the query.
+
         >>> import torch
         >>> from mmvireid.models import transfer_affinity
-        >>> features = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
-        >>> is_query = torch.tensor([True, False, False])
-        >>> affinity = transfer_affinity(features, is_query, num_neighbors=2)
-        >>> (affinity > 0).tolist()  # nobody receives anything from another query
-        [[True, True, False], [False, True, True], [False, True, True]]
+        >>> features = torch.tensor([[1., 1.], [2., 0.], [0., 3.]])
+        >>> affinity = transfer_affinity(features, is_query=torch.tensor([True, False, False]))
+        >>> affinity
+        tensor([[0.6838, 0.1581, 0.1581],
+                [0.0000, 0.9241, 0.0759],
+                [0.0000, 0.0759, 0.9241]])
+        >>> transferred = affinity @ features
     """
     is_query = is_query.bool()
     with without_autocast(features):
+        # Temperatures of a fifth turn a small error of a cosine into a large one of a weight.
         directions = unit_rows(at_least_float32(features))
         cosine = directions @ directions.transpose(-1, -2)
         allowed = edge_mask(is_query, self_edges=self_edges)
+        # A row has one kind of edges: what a query receives is heterogeneous, its own edge
+        # included, as the paper's graph of a single query has it.
         temperature = torch.full_like(is_query, tau_hom, dtype=cosine.dtype)
         temperature = temperature.masked_fill(is_query, tau_het)
         return sparse_softmax(cosine, allowed, temperature, num_neighbors)
@@ -95,9 +103,12 @@ def sparse_softmax(score: Tensor, allowed: Tensor, temperature: Tensor, k: int) 
         Weights of the shape of ``score``; each row sums to one, or to zero where
         nothing is allowed.
     """
+    # A row with fewer than k candidates is filled up with entries of minus infinity, which get
+    # weight zero below.
     masked = score.masked_fill(~allowed, -torch.inf)
     value, column = masked.topk(min(k, score.shape[-1]), dim=-1)
     weight = softmax_of_kept(value, temperature[:, None])
+    # The columns are integers without gradient; it flows through the weights alone.
     return torch.zeros_like(score).scatter(-1, column, weight)
 
 
@@ -115,6 +126,8 @@ def softmax_of_kept(value: Tensor, temperature: Tensor) -> Tensor:
         Weights of the shape of ``value``.
     """
     kept = value > -torch.inf
+    # The lowest finite number, not minus infinity: a row without any entry would be
+    # infinity minus infinity in the softmax. It comes out even there, and is cleared last.
     lowest = torch.finfo(value.dtype).min
     logit = (value.masked_fill(~kept, 0) / temperature).masked_fill(~kept, lowest)
     return logit.softmax(-1).masked_fill(~kept, 0)

@@ -1,7 +1,5 @@
 """The counterfactual branch of CIFT."""
 
-from typing import Optional
-
 import torch
 from torch import Tensor, nn
 
@@ -35,13 +33,23 @@ class CounterfactualIntervention(nn.Module):
     Raises:
         ValueError: if ``noise`` is unknown, or 'slot' without a batch size, or there is no
             draw.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import CounterfactualIntervention, transfer_affinity
+        >>> features, is_query = torch.rand(6, 8), torch.arange(6) < 3
+        >>> intervention = CounterfactualIntervention(in_channels=8, noise='shared')
+        >>> factual = transfer_affinity(features, is_query) @ features
+        >>> effect = factual - intervention(features, is_query)  # this is classified
+        >>> effect.shape
+        torch.Size([6, 8])
     """
 
     def __init__(self,
                  in_channels: int,
                  num_draws: int = 10,
                  noise: str = 'slot',
-                 batch_size: Optional[int] = None) -> None:
+                 batch_size: int | None = None) -> None:
         super().__init__()
         if noise not in ('slot', 'shared'):
             raise ValueError(f"noise must be 'slot' or 'shared', got {noise!r}")
@@ -65,7 +73,7 @@ class CounterfactualIntervention(nn.Module):
                 tau_het: float = 0.2,
                 tau_hom: float = 0.4,
                 num_neighbors: int = 4,
-                draws: Optional[Tensor] = None) -> Tensor:
+                draws: Tensor | None = None) -> Tensor:
         """Average the transferred features over fresh draws of the noise.
 
         Args:
@@ -94,6 +102,8 @@ class CounterfactualIntervention(nn.Module):
                 draws = torch.randn(
                     self.num_draws, *features.shape, dtype=features.dtype,
                     device=features.device)
+            # Neither `draws` nor `c` nor `k` knows the features: here the edge from features to
+            # affinity is cut. The T draws are T graphs of one batched call.
             affinity = transfer_affinity(
                 draws * self.c.relu() + self.k,
                 is_query,

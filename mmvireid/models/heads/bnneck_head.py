@@ -25,6 +25,17 @@ class BNNeckHead(IdentityHead):
             for example ``dict(type='TripletLoss')``; None trains the classifier alone.
         label_smoothing: of the cross-entropy.
         init_cfg: MMEngine's initialisation config.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import BNNeckHead
+        >>> from mmvireid.structures import BatchInfo
+        >>> head = BNNeckHead(num_classes=10, in_channels=8, metric_loss=dict(type='TripletLoss'))
+        >>> info = BatchInfo(modality=torch.tensor([0, 0, 1, 1]), label=torch.tensor([3, 7, 3, 7]))
+        >>> sorted(head.loss(torch.rand(4, 8), info))
+        ['accuracy', 'loss_ce', 'loss_metric']
+        >>> head.eval().predict(torch.rand(1, 8))['base'].shape
+        torch.Size([1, 8])
     """
 
     def __init__(self,

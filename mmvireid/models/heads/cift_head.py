@@ -81,6 +81,18 @@ class CIFTHead(IdentityHead):
 
     Raises:
         ValueError: for a direction or loss weight of another name, or without any loss.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import CIFTHead
+        >>> from mmvireid.structures import BatchInfo
+        >>> head = CIFTHead(num_classes=10, in_channels=8, noise='shared')
+        >>> info = BatchInfo(modality=torch.tensor([0, 0, 1, 1]), label=torch.tensor([3, 7, 3, 7]))
+        >>> losses = head.loss(torch.rand(4, 8), info)
+        >>> [name for name in losses if name.endswith('r2i')]
+        ['loss_ce_r2i', 'loss_hcc_kl_r2i', 'loss_tie_r2i']
+        >>> sorted(head.eval().predict(torch.rand(1, 8)))
+        ['base', 'i2r', 'r2i']
     """
 
     requires_both_modalities = True
@@ -181,6 +193,8 @@ class CIFTHead(IdentityHead):
             Logits ``W x`` of the transferred features x, and ``W (x - x*)`` where x* are
             the counterfactual ones (None without them).
         """
+        # All visible images are queries of one batch graph, or all infrared ones: queries send
+        # nothing to each other, so this is the graphs of the single queries at once.
         is_query = modality == QUERY_MODALITY[direction]
         classifier = self.classifiers[direction]
         effect = None

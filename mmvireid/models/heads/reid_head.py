@@ -24,6 +24,24 @@ class ReIDHead(BaseModule):
 
     Args:
         init_cfg: MMEngine's initialisation config.
+
+    Examples:
+        A head that pulls each image to the mean of its identity, and nothing else.
+
+        >>> import torch
+        >>> from torch.nn import functional
+        >>> from mmvireid.models import ReIDHead
+        >>> from mmvireid.structures import BatchInfo
+        >>> class MeanHead(ReIDHead):
+        ...     def loss(self, features, info):
+        ...         same = (info.label[:, None] == info.label).float()
+        ...         means = same @ features / same.sum(1, keepdim=True)
+        ...         return dict(loss_mean=(features - means).square().sum(1).mean())
+        ...     def predict(self, features):
+        ...         return dict(base=functional.normalize(features))
+        >>> info = BatchInfo(modality=torch.tensor([0, 1, 1]), label=torch.tensor([4, 4, 5]))
+        >>> MeanHead().loss(torch.tensor([[0., 0.], [2., 0.], [7., 7.]]), info)
+        {'loss_mean': tensor(0.6667)}
     """
 
     #: Whether a batch must hold visible and infrared images.

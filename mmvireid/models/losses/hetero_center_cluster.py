@@ -1,7 +1,5 @@
 """The hetero-centre cluster loss of CIFT."""
 
-from typing import Optional
-
 import torch
 from torch import Tensor, nn
 
@@ -55,7 +53,7 @@ class HeteroCenterClusterLoss(nn.Module):
 
     def __init__(self,
                  distance: str = 'euclidean',
-                 margin: Optional[float] = None,
+                 margin: float | None = None,
                  loss_weight: float = 1.0) -> None:
         super().__init__()
         if distance not in MARGINS:
@@ -82,15 +80,19 @@ class HeteroCenterClusterLoss(nn.Module):
                 z = z.softmax(1)
             same_id = ids[:, None] == ids[None, :]
             same_modality = modality[:, None] == modality[None, :]
+            # Row i marks the images of i's identity in i's modality; i itself is among them, so
+            # no row is empty. The product sums them: row i of `centres` is i's own centre.
             own_group = (same_id & same_modality).to(z.dtype)
             share = 1 / own_group.sum(1)
             centres = (own_group @ z) * share[:, None]
             to_centres = (pairwise_euclidean(z, centres)
                           if self.distance == 'euclidean' else symmetric_kl(z, centres))
 
-            # Column j stands for the centre of image j, which `1 / share[j]` columns repeat.
+            # Column j stands for the centre of image j, which `1 / share[j]` columns repeat: with
+            # `share` as the weight of a column, each centre counts once.
             pull = (same_id & ~same_modality) * share
             push = ~same_id * share
+            # Only pairs of `push` take part; the hinge of the others is weighted by zero.
             hinge = (self.margin - to_centres).relu()
             return self.loss_weight * (_mean(to_centres, pull) + _mean(hinge, push))
 
@@ -109,10 +111,12 @@ def symmetric_kl(z: Tensor, m: Tensor) -> Tensor:
     Returns:
         Shape ``(N, M)``.
     """
+    # KL(a ‖ b) = sum of a log a - sum of a log b. The second sum over all pairs is a matrix
+    # product, so nothing of shape (N, M, C) is ever held.
     log_z = z.clamp(min=MIN_PROBABILITY).log()
     log_m = m.clamp(min=MIN_PROBABILITY).log()
     z_fixed, m_fixed = z.detach(), m.detach()
-    # Sums of p log p; they have no gradient.
+    # Sums of p log p: the first argument is without gradient, and so is this.
     of_m = (m_fixed * log_m.detach()).sum(1)[None, :]
     of_z = (z_fixed * log_z.detach()).sum(1)[:, None]
     return of_m + of_z - log_z @ m_fixed.T - z_fixed @ log_m.T

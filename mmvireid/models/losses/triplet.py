@@ -49,6 +49,8 @@ class TripletLoss(nn.Module):
             embeddings = at_least_float32(embeddings)
             distance = pairwise_euclidean(embeddings, embeddings)
             same = ids[:, None] == ids[None, :]
+            # The farthest match may be the image itself, at distance zero, so each row has one.
             positive = distance.masked_fill(~same, -torch.inf).amax(1)
+            # Without any other identity this is infinite, and the hinge below is zero.
             negative = distance.masked_fill(same, torch.inf).amin(1)
             return self.loss_weight * (positive - negative + self.margin).relu().mean()

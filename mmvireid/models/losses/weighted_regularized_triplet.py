@@ -1,7 +1,6 @@
 """The triplet losses of AGW and CAJ."""
 
 import logging
-from typing import Optional
 
 import torch
 from mmengine.dist import is_main_process
@@ -61,7 +60,7 @@ class WeightedRegularizedTripletLoss(nn.Module):
         self.check_interval = check_interval
         #: Share of anchors without gradient in the last batch, a 0-d tensor; None
         #: before the first batch and in the plain form, in which none dies.
-        self.dead_fraction: Optional[Tensor] = None
+        self.dead_fraction: Tensor | None = None
         self._calls = 0
         self._warned = False
 
@@ -79,12 +78,14 @@ class WeightedRegularizedTripletLoss(nn.Module):
             embeddings = at_least_float32(embeddings)
             distance = pairwise_euclidean(embeddings, embeddings)
             same = ids[:, None] == ids[None, :]
+            # The hardest pairs weigh most: far positives, near negatives.
             positive = _weighted_mean(distance, distance, same)
             negative = _weighted_mean(distance, -distance, ~same)
             if not self.squared:
                 return self.loss_weight * functional.softplus(positive - negative).mean()
             square = (positive - negative).square()
             self._note_dead(square.detach())
+            # A gap in the wrong direction has to grow the loss, which the square alone hides.
             sign = torch.where(positive > negative, -1.0, 1.0).to(square)
             exponent = sign * square.clamp(max=MAX_EXPONENT)
             return self.loss_weight * functional.softplus(-exponent).mean()
@@ -114,6 +115,7 @@ def _weighted_mean(distance: Tensor, score: Tensor, mask: Tensor) -> Tensor:
     therefore zero and far negatives lose their weight against the 1e-6; reported
     numbers rest on this, so it is kept.
     """
+    # No exponent above zero can overflow; entries that are left out get weight exactly zero.
     shift = (score * mask).amax(1, keepdim=True)
     weight = (score - shift).masked_fill(~mask, -torch.inf).exp()
     return (weight * distance).sum(1) / (weight.sum(1) + 1e-6)

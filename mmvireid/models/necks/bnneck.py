@@ -16,6 +16,15 @@ class BNNeck(nn.BatchNorm1d):
 
     Args:
         in_channels: D of the features of shape ``(N, D)``.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import BNNeck
+        >>> bnneck = BNNeck(4)
+        >>> bnneck(torch.rand(6, 4)).mean(0).abs() < 1e-6  # of each channel in the batch
+        tensor([True, True, True, True])
+        >>> [name for name, parameter in bnneck.named_parameters() if parameter.requires_grad]
+        ['weight']
     """
 
     def __init__(self, in_channels: int) -> None:

@@ -1,7 +1,5 @@
 """Generalised mean pooling."""
 
-from typing import Union
-
 from torch import Tensor, nn
 
 from mmvireid.registry import MODELS
@@ -35,7 +33,7 @@ class GeneralizedMeanPooling(nn.Module):
         self.p = p
         self.eps = eps
 
-    def forward(self, x: Union[Tensor, tuple[Tensor, ...]]) -> Union[Tensor, tuple[Tensor, ...]]:
+    def forward(self, x: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
         """Pool one map or each map of a tuple.
 
         Args:

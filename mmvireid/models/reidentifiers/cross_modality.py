@@ -54,6 +54,25 @@ class CrossModalityReIdentifier(BaseModel):
         test_cfg: ``dict(flip=True)`` averages the descriptors of each test image and of
             its mirror image.
         init_cfg: MMEngine's initialisation config.
+
+    Examples:
+        A model in miniature; configs name backbones of mmpretrain instead.
+
+        >>> import torch
+        >>> from torch import nn
+        >>> from mmvireid.models import CrossModalityReIdentifier
+        >>> from mmvireid.structures import ReIDDataSample
+        >>> model = CrossModalityReIdentifier(
+        ...     backbone=dict(type=nn.Conv2d, in_channels=3, out_channels=8, kernel_size=4),
+        ...     neck=dict(type='GeneralizedMeanPooling'),
+        ...     head=dict(type='BNNeckHead', num_classes=10, in_channels=8))
+        >>> images = torch.rand(2, 3, 32, 16)
+        >>> samples = [ReIDDataSample(metainfo=dict(modality=m, label=5)) for m in (0, 1)]
+        >>> sorted(model(images, samples, mode='loss'))
+        ['accuracy', 'loss_ce']
+        >>> described = model.eval()(images, samples, mode='predict')
+        >>> described[0].descriptors['base'].shape
+        torch.Size([8])
     """
 
     def __init__(self,

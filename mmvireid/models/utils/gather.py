@@ -14,6 +14,7 @@ class _GatherRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
         rows = rows.contiguous()
+        # All ranks have equally many rows: the sampler's batches are full.
         parts = [torch.empty_like(rows) for _ in range(get_world_size())]
         torch_dist.all_gather(parts, rows)
         ctx.num_rows = len(rows)
@@ -21,6 +22,9 @@ class _GatherRows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
+        # Every rank has computed the whole loss from all rows, so each holds a gradient for the
+        # rows of every other rank. Their sum is taken, because DistributedDataParallel divides
+        # by the number of ranks afterwards.
         grad = grad.contiguous().clone()
         torch_dist.all_reduce(grad)
         start = get_rank() * ctx.num_rows
@@ -52,11 +56,19 @@ def map_rows(function: Callable[[Tensor], Tensor],
     """Do the same to the one tensor of a batch, or to each of its named tensors.
 
     Args:
-        function: what is done to a tensor of shape ``(N, ...)``.
-        features: one such tensor, or several by name.
+        function: what is done to a tensor.
+        features: one tensor of shape ``(N, ...)``, or several by name.
 
     Returns:
-        What the function gives, by the same names.
+        What the function gives, usually of shape ``(N, ...)`` too, by the same names.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models.utils import map_rows
+        >>> features = dict(whole=torch.tensor([1., 2.]), parts=torch.tensor([[3.], [4.]]))
+        >>> map_rows(lambda rows: rows.flip(0), features)
+        {'whole': tensor([2., 1.]), 'parts': tensor([[4.],
+                [3.]])}
     """
     if isinstance(features, Tensor):
         return function(features)

@@ -17,6 +17,13 @@ def unit_rows(x: Tensor, eps: float = 1e-12) -> Tensor:
 
     Returns:
         Tensor of the shape of ``x``.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models.utils import unit_rows
+        >>> unit_rows(torch.tensor([[3., 4.], [0., 0.]]))
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
     """
     norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return x / torch.where(norm > eps, norm, 1.0)
@@ -37,5 +44,6 @@ def pairwise_euclidean(x: Tensor, y: Tensor, eps: float = 1e-12) -> Tensor:
     Returns:
         Distances of shape ``(N, M)``.
     """
+    # |x - y|^2 = |x|^2 + |y|^2 - 2 x.y; the products are added in place to the outer sum.
     squares = x.square().sum(1)[:, None] + y.square().sum(1)[None, :]
     return torch.addmm(squares, x, y.T, alpha=-2).clamp(min=eps).sqrt()
