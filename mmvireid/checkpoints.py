@@ -34,15 +34,15 @@ def find_checkpoint(work_dir: Union[str, os.PathLike]) -> Optional[str]:
     """Find the newest complete checkpoint of a work directory.
 
     MMEngine's pointer file may name a file that was never finished; then the newest
-    ``epoch_*.pth`` or ``iter_*.pth`` counts.
+    ``epoch_*.pth`` or ``iter_*.pth`` counts. Of a chain it is that of the last stage.
 
     Args:
-        work_dir: folder of a run.
+        work_dir: folder of a run, or of a chain of stages.
 
     Returns:
         Path of the checkpoint, or None if there is none.
     """
-    work_dir = Path(work_dir)
+    work_dir = last_stage_dir(work_dir)
     pointer = work_dir / 'last_checkpoint'
     if pointer.is_file():
         target = pointer.read_text().strip()
@@ -52,6 +52,23 @@ def find_checkpoint(work_dir: Union[str, os.PathLike]) -> Optional[str]:
                 return str(candidate)
     found = [*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')]
     return str(max(found, key=lambda path: path.stat().st_mtime)) if found else None
+
+
+def last_stage_dir(work_dir: Union[str, os.PathLike]) -> Path:
+    """Return the folder of the run that a work directory stands for.
+
+    A chain of stages has a folder for each from its beginning on (``stage_1``, ``stage_2``,
+    ...); the last one holds the result of the whole.
+
+    Args:
+        work_dir: folder of a run, or of a chain of stages.
+
+    Returns:
+        The folder of the last stage; the same folder if there are none.
+    """
+    stages = [path for path in Path(work_dir).glob('stage_*')
+              if path.is_dir() and path.name[len('stage_'):].isdecimal()]
+    return max(stages, key=lambda path: int(path.name[len('stage_'):]), default=Path(work_dir))
 
 
 def check_checkpoint(path: Union[str, os.PathLike]) -> None:
@@ -96,6 +113,4 @@ def final_checkpoint(cfg: Config) -> str:
     """
     if 'max_iters' in cfg.train_cfg:
         return f'iter_{cfg.train_cfg.max_iters}.pth'
-    if 'stages' in cfg.train_cfg:
-        return f'epoch_{sum(stage.epochs for stage in cfg.train_cfg.stages)}.pth'
     return f'epoch_{cfg.train_cfg.max_epochs}.pth'

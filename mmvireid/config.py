@@ -1,4 +1,4 @@
-"""Reading a config: overrides, checks, what a run of it needs."""
+"""Reading a config: overrides, checks, what a run of it needs, the stages of a chain."""
 
 import inspect
 import os
@@ -47,9 +47,13 @@ def load_config(path: Union[str, os.PathLike],
                 launcher: str = 'none') -> Config:
     """Read a config file and prepare the run it describes.
 
+    A chain of stages stands for its last one: the network of that stage is what the method
+    gives.
+
     Args:
         path: config file.
-        options: overrides, dotted key -> value; ``data_root`` moves all datasets.
+        options: overrides, dotted key -> value; ``data_root`` moves all datasets. What they
+            mean for a chain, see :func:`load_stages`.
         work_dir: folder for results; by default ``work_dirs/<config name>``.
         launcher: how processes were started.
 
@@ -60,25 +64,115 @@ def load_config(path: Union[str, os.PathLike],
         ConfigError: if the file is missing, an option does not fit, or the launcher has
             not started this process.
     """
-    if not Path(path).is_file():
+    files = stage_files(path)
+    if not files:
+        return _load_run(path, options or {}, work_dir, launcher)
+    return _load_run(files[-1], _divide_options(files, options or {})[-1],
+                     _work_dir_of_chain(path, work_dir), launcher)
+
+
+def load_stages(path: Union[str, os.PathLike],
+                options: Optional[dict] = None,
+                work_dir: Optional[str] = None,
+                launcher: str = 'none') -> list[Config]:
+    """Read a config file and prepare its runs: one for each stage.
+
+    A config that lists ``stages`` is a chain of the configs it names, each of which can be
+    trained by itself; they train one after the other in the folders ``stage_1``,
+    ``stage_2``, ... below the work directory. Every other config is a single run in the
+    work directory itself.
+
+    Args:
+        path: config file.
+        options: overrides, dotted key -> value. Of a chain, each goes to every stage that it
+            fits; one that begins with ``stages.0.`` goes to the first stage alone.
+        work_dir: folder for results; by default ``work_dirs/<config name>``.
+        launcher: how processes were started.
+
+    Returns:
+        The configs, with ``work_dir`` and ``launcher`` set.
+
+    Raises:
+        ConfigError: as :func:`load_config`; also if a chain holds anything but its stages.
+    """
+    files = stage_files(path)
+    if not files:
+        return [_load_run(path, options or {}, work_dir, launcher)]
+    work_dir = _work_dir_of_chain(path, work_dir)
+    return [
+        _load_run(file, chosen, os.path.join(work_dir, f'stage_{number}'), launcher)
+        for number, (file, chosen) in enumerate(
+            zip(files, _divide_options(files, options or {})), 1)
+    ]
+
+
+def stage_files(path: Union[str, os.PathLike]) -> list[str]:
+    """List the configs of a chain's stages.
+
+    Args:
+        path: config file.
+
+    Returns:
+        The files that its ``stages`` name, relative to its own folder; none for a config
+        that is no chain.
+
+    Raises:
+        ConfigError: if a chain holds anything else, no stage, or another chain.
+    """
+    cfg = _read(path)
+    if 'stages' not in cfg:
+        return []
+    more = sorted(set(cfg) - {'stages'})
+    if more:
         raise ConfigError(
-            f'there is no config file "{path}"; the configs of every method lie in configs/.')
-    try:
-        cfg = Config.fromfile(path)
-        if options:
-            cfg.merge_from_dict(options)
-    except ImportError as error:
-        # MMEngine's own message is the whole search path; what went wrong is its cause.
-        raise ConfigError(
-            f'{path} cannot be used: {error.__cause__ or error}; the modules of its '
-            'custom_imports are looked for where PYTHONPATH says, so start with "PYTHONPATH=. '
-            'python ..." in their folder.') from error
-    except (KeyError, TypeError, SyntaxError, FileNotFoundError) as error:
-        raise ConfigError(f'{path} cannot be used: {error}') from error
-    _check_options(cfg, options or {})
-    check_moved_keys(cfg)
-    expand_paths(cfg)
-    check_keys(cfg)
+            f'{path} lists stages, so nothing else is read of it: move {", ".join(more)} into '
+            'the configs of the stages.')
+    if not isinstance(cfg.stages, list) or not cfg.stages:
+        raise ConfigError(f'{path} should list config files in stages.')
+    files = [os.path.join(Path(path).parent, str(file)) for file in cfg.stages]
+    for file in files:
+        if 'stages' in _read(file):
+            raise ConfigError(f'{file} is a chain itself: list its stages in {path} instead.')
+    return files
+
+
+def _work_dir_of_chain(path: Union[str, os.PathLike], work_dir: Optional[str]) -> str:
+    return str(Path('work_dirs') / Path(path).stem) if work_dir is None else str(work_dir)
+
+
+def _divide_options(files: Sequence[str], options: dict) -> list[dict]:
+    """Give each stage of a chain the options that fit it.
+
+    Raises:
+        ConfigError: if an option fits no stage.
+    """
+    shares: list[dict] = [{} for _ in files]
+    for name, value in options.items():
+        if name.split('.')[0] == 'stages':
+            number, _, key = name.partition('.')[2].partition('.')
+            if not (number.isdecimal() and int(number) < len(files) and key):
+                raise ConfigError(
+                    f'"{name}" is the key of no stage: write stages.0.KEY to '
+                    f'stages.{len(files) - 1}.KEY.')
+            shares[int(number)][key] = value
+            continue
+        problems = []
+        for share, file in zip(shares, files):
+            try:
+                _read(file, {name: value})
+            except ConfigError as problem:
+                problems.append(problem)
+            else:
+                share.setdefault(name, value)
+        if len(problems) == len(files):
+            raise problems[-1]
+    return shares
+
+
+def _load_run(path: Union[str, os.PathLike], options: dict, work_dir: Optional[str],
+              launcher: str) -> Config:
+    """Read the config of one run and prepare it."""
+    cfg = _read(path, options)
     _check_batch(cfg)
     _compare_graphs(cfg)
     # MMEngine lets only its own default hooks be switched off by None.
@@ -126,6 +220,34 @@ def check_moved_keys(node: Any, key: str = '') -> None:
                 raise ConfigError(f'"{old}" of an earlier version is now '
                                   f'{MOVED_KEYS[old]}: change {place}.')
         check_moved_keys(value, here)
+
+
+def _read(path: Union[str, os.PathLike], options: Optional[dict] = None) -> Config:
+    """Read a file and apply overrides.
+
+    Raises:
+        ConfigError: if the file is missing or cannot be used, or an option does not fit.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(
+            f'there is no config file "{path}"; the configs of every method lie in configs/.')
+    try:
+        cfg = Config.fromfile(path)
+        if options:
+            cfg.merge_from_dict(options)
+    except ImportError as error:
+        # MMEngine's own message is the whole search path; what went wrong is its cause.
+        raise ConfigError(
+            f'{path} cannot be used: {error.__cause__ or error}; the modules of its '
+            'custom_imports are looked for where PYTHONPATH says, so start with "PYTHONPATH=. '
+            'python ..." in their folder.') from error
+    except (KeyError, TypeError, SyntaxError, FileNotFoundError) as error:
+        raise ConfigError(f'{path} cannot be used: {error}') from error
+    _check_options(cfg, options or {})
+    check_moved_keys(cfg)
+    expand_paths(cfg)
+    check_keys(cfg)
+    return cfg
 
 
 def is_path_key(key: str) -> bool:

@@ -174,10 +174,20 @@ def run_on_two(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def tiny_bmil_config(tmp_path_factory, tiny_sysu):
-    """A config that trains both stages of BMIL on the tiny dataset in seconds."""
-    path = tmp_path_factory.mktemp('configs') / 'bmil_tiny.py'
-    path.write_text(f'''
-_base_ = ['{ROOT}/configs/bmil/bmil_r18_demo.py']
+    """A chain that trains both stages of BMIL on the tiny dataset in seconds.
+
+    Beside it lie the configs of its stages, ``bmil_tiny_intra.py`` and ``bmil_tiny_cross.py``.
+    """
+    folder = tmp_path_factory.mktemp('configs')
+    (folder / 'bmil_tiny.py').write_text("stages = ['bmil_tiny_intra.py', 'bmil_tiny_cross.py']")
+    (folder / 'bmil_tiny_cross.py').write_text('''
+_base_ = ['./bmil_tiny_intra.py']
+train_dataloader = dict(
+    dataset=dict(pipeline=[_base_.load, _base_.flip, _base_.pack]),
+    sampler=dict(turns=['intra', 'cross']))
+''')
+    (folder / 'bmil_tiny_intra.py').write_text(f'''
+_base_ = ['{ROOT}/configs/bmil/bmil_r18_demo_intra.py']
 data_root = '{tiny_sysu}'
 model = dict(
     backbone=dict(trunk=dict(base_channels=8, stem_channels=8), init_cfg=None),
@@ -197,12 +207,7 @@ test_dataloader = dict(
 val_dataloader = test_dataloader
 val_evaluator = dict(num_trials=2)
 test_evaluator = dict(num_trials=2)
-train_cfg = dict(
-    stages=[
-        dict(name='a', epochs=2, branches=['intra']),
-        dict(name='b', epochs=2, branches=['intra', 'cross'], pipeline=[load, flip, pack]),
-    ],
-    val_interval=100)
+train_cfg = dict(max_epochs=2, val_interval=100)
 optim_wrapper = dict(optimizer=dict(lr=3.5e-4))
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=10)]
 jaccard = dict(eps=0.5, min_samples=2, k1=8, k2=3)
@@ -215,4 +220,4 @@ default_hooks = dict(
             intra=dict(clusterer=dict(visible=jaccard, infrared=jaccard)),
             cross=dict(clusterer=dict(clusterer=jaccard)))))
 ''')
-    return path
+    return folder / 'bmil_tiny.py'

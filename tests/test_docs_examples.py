@@ -246,9 +246,9 @@ train_cfg = dict(max_epochs=1, val_interval=1)
 
 @pytest.mark.slow
 def test_memory_and_associator_train_together(folder, tiny_bmil_config, run_tool, tmp_path):
-    """The second stage of BMIL with both, on clusters of the tiny dataset."""
+    """Global clusters alone with both, on the tiny dataset."""
     (folder / 'unsupervised.py').write_text(f'''
-_base_ = ['{tiny_bmil_config}']
+_base_ = ['{tiny_bmil_config.with_stem('bmil_tiny_cross')}']
 custom_imports = dict(imports=['my_memory', 'my_associator'])
 model = dict(head=dict(branches=dict(cross=dict(memory=dict(type='CarefulMemory')))))
 near = dict(type='JaccardDBSCAN', eps=0.5, min_samples=2,
@@ -256,7 +256,8 @@ near = dict(type='JaccardDBSCAN', eps=0.5, min_samples=2,
 default_hooks = dict(pseudo_labels=dict(branches=dict(cross=dict(
     clusterer=dict(_delete_=True, type='IntraModalityClustering', visible=near),
     associator=dict(type='MutualNearest')))))
-train_cfg = dict(stages=[dict(name='cross', epochs=1, branches=['cross'])])
+train_dataloader = dict(sampler=dict(turns=['cross']))
+train_cfg = dict(max_epochs=1)
 ''')
     run_tool(ROOT / 'tools/train.py', 'unsupervised.py', '--work-dir', tmp_path, '--no-validate',
              cwd=folder, PYTHONPATH=f'{folder}')

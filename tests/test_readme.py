@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 import mmvireid.registry
+from mmvireid.config import stage_files
 from mmvireid.registry import HOOKS, METRICS, MODELS
 from mmvireid.structures import BatchInfo
 
@@ -140,12 +141,16 @@ def check_command(words, parse, scratch):
         except SystemExit as error:
             pytest.fail(f'{tool.name} does not accept {shlex.join(arguments)}: {error}')
         if hasattr(args, 'config'):
-            cfg = Config.fromfile(scratch / args.config, import_custom_modules=False)
+            files = stage_files(scratch / args.config) or [scratch / args.config]
+            stages = [Config.fromfile(file, import_custom_modules=False) for file in files]
             options = args.cfg_options or []
             for key in (option.split('=')[0] for option in options):
-                assert known_key(cfg, key), f'{args.config} has no {key}'
+                stage = re.match(r'stages\.(\d+)\.', key)
+                wanted = [stages[int(stage[1])]] if stage else stages
+                key = key[stage.end():] if stage else key
+                assert any(known_key(cfg, key) for cfg in wanted), f'{args.config} has no {key}'
             if getattr(args, 'protocol', None):
-                METRICS.build({**cfg.test_evaluator, 'settings': args.protocol})
+                METRICS.build({**stages[-1].test_evaluator, 'settings': args.protocol})
 
 
 @each_document
@@ -200,7 +205,8 @@ def known_key(cfg, key):
 
 @cache
 def all_configs():
-    return [Config.fromfile(path) for path in sorted(ROOT.glob('configs/*/*_r*.py'))]
+    return [Config.fromfile(path) for path in sorted(ROOT.glob('configs/*/*_r*.py'))
+            if not stage_files(path)]
 
 
 @each_document

@@ -5,6 +5,7 @@ Examples:
     python tools/train.py configs/cift/cift_r18_demo.py
     python tools/train.py configs/cift/cift_r50_120e_sysu.py --amp
     python tools/train.py configs/cift/cift_r50_120e_sysu.py --resume
+    python tools/train.py configs/bmil/bmil_r50-agw_2x50e_sysu.py    # all its stages
 """
 
 import argparse
@@ -12,18 +13,18 @@ from typing import Optional
 
 import torch
 
-from mmvireid.checkpoints import check_checkpoint, find_checkpoint, remove_unfinished
+from mmvireid.checkpoints import remove_unfinished
 from mmvireid.cli import (
     add_config,
     add_run_arguments,
     check_work_dir,
     one_sentence_errors,
-    run_training,
     shell_path,
     tool_parser,
+    train_stages,
     write_demo_data,
 )
-from mmvireid.config import load_config
+from mmvireid.config import load_stages
 from mmvireid.utils.errors import ConfigError
 
 #: Optimiser wrapper -> the one that trains with mixed precision.
@@ -43,7 +44,8 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='continue a run: from the newest checkpoint of its work directory, or from a file')
+        help='continue a run, or a chain of stages in whichever stage it was: from the newest '
+        'checkpoint of its work directory, or from a file')
     parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU)')
     parser.add_argument(
         '--auto-scale-lr',
@@ -71,9 +73,7 @@ def apply_options(cfg, args: argparse.Namespace) -> None:
     if args.amp:
         if not torch.cuda.is_available():
             raise ConfigError('--amp needs a GPU; train without it on this machine.')
-        stages = cfg.train_cfg.get('stages', [])
-        for wrapper in (cfg.optim_wrapper, *(stage.get('optim_wrapper') for stage in stages)):
-            use_mixed_precision(wrapper)
+        use_mixed_precision(cfg.optim_wrapper)
         cfg.optim_wrapper.setdefault('type', 'AmpOptimWrapper')
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
@@ -85,26 +85,19 @@ def apply_options(cfg, args: argparse.Namespace) -> None:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.default_hooks.pop('last_and_best', None)
-    if args.resume == 'auto':
-        args.resume = find_checkpoint(cfg.work_dir)
-        if args.resume is None:
-            print(f'{cfg.work_dir} holds no checkpoint yet: training starts at the beginning.')
-    if args.resume:
-        cfg.resume, cfg.load_from = True, args.resume
-    if cfg.get('load_from'):
-        check_checkpoint(cfg.load_from)
 
 
 def main() -> None:
     """Train."""
     args = parse_args()
     with one_sentence_errors('Continue with the same command and --resume.'):
-        cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-        check_work_dir(cfg.work_dir)
-        remove_unfinished(cfg.work_dir)
-        apply_options(cfg, args)
-        write_demo_data(cfg)
-        run_training(cfg)
+        stages = load_stages(args.config, args.cfg_options, args.work_dir, args.launcher)
+        for cfg in stages:
+            check_work_dir(cfg.work_dir)
+            remove_unfinished(cfg.work_dir)
+            apply_options(cfg, args)
+        write_demo_data(stages[-1])
+        train_stages(stages, args.resume)
 
 
 if __name__ == '__main__':

@@ -1,11 +1,2 @@
 # M2 of the paper's ablation: naive global clustering, one prototype per cluster.
-_base_ = ['./bmil_r18_demo.py']
-
-default_hooks = dict(
-    pseudo_labels=dict(
-        branches=dict(
-            intra=dict(clusterer=dict(visible_ratio=1)),
-            cross=dict(
-                clusterer=dict(
-                    visible_ratio=1, clusterer=dict(neighbors=dict(type='PlainNeighbors'))),
-                memory=dict(type='SharedMemory')))))
+stages = ['bmil_r18_demo_m1.py', 'bmil_r18_demo_cross_m2.py']

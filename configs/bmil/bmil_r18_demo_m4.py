@@ -1,6 +1,3 @@
 # M4 of the paper's ablation: subsets and bias-mitigated global clustering, one prototype per
 # cluster.
-_base_ = ['./bmil_r18_demo.py']
-
-default_hooks = dict(
-    pseudo_labels=dict(branches=dict(cross=dict(memory=dict(type='SharedMemory')))))
+stages = ['bmil_r18_demo_intra.py', 'bmil_r18_demo_cross_m4.py']

@@ -1,22 +1,2 @@
-# BMIL on your own footage: train.csv with identity -1 in every line will do. The radius
-# and the neighbours are those of SYSU-MM01, about 85 images of a person; fewer images of a
-# person want a smaller k1.
-_base_ = [
-    '../_base_/models/bmil_r50-agw.py',
-    '../_base_/datasets/list_file.py',
-    '../_base_/pseudo_labels/bmil.py',
-    '../_base_/schedules/bmil_2x50e.py',
-]
-
-train_dataloader = dict(
-    batch_size=256,
-    dataset=dict(pipeline={{_base_.later_pipeline}}),
-    sampler=dict(
-        _delete_=True,
-        type='ClusterSampler',
-        num_visible_clusters=8,
-        num_infrared_clusters=8,
-        num_instances=16,
-        num_steps=200))
-test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
-val_dataloader = test_dataloader
+# BMIL on your own footage.
+stages = ['bmil_r50-agw_50e_list-file_intra.py', 'bmil_r50-agw_50e_list-file_cross.py']

@@ -1,27 +1,2 @@
-# LLCM: the release has no settings for it. These are ours, not measured yet: those of
-# SYSU-MM01 without subset clustering and without jitter of infrared images.
-_base_ = [
-    '../_base_/models/bmil_r50-agw.py',
-    '../_base_/datasets/llcm.py',
-    '../_base_/pseudo_labels/bmil.py',
-    '../_base_/schedules/bmil_2x50e.py',
-]
-
-train_dataloader = dict(
-    batch_size=256,
-    dataset=dict(pipeline={{_base_.later_pipeline}}),
-    sampler=dict(
-        _delete_=True,
-        type='ClusterSampler',
-        num_visible_clusters=8,
-        num_infrared_clusters=8,
-        num_instances=16,
-        num_steps=200))
-test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
-val_dataloader = test_dataloader
-
-default_hooks = dict(
-    pseudo_labels=dict(
-        branches=dict(
-            intra=dict(clusterer=dict(visible_ratio=1)),
-            cross=dict(clusterer=dict(visible_ratio=1)))))
+# BMIL on LLCM, values of our own.
+stages = ['bmil_r50-agw_50e_llcm_intra.py', 'bmil_r50-agw_50e_llcm_cross.py']

@@ -1,11 +1,2 @@
 # M2 of the paper's ablation: naive global clustering, one prototype per cluster.
-_base_ = ['./bmil_r50-agw_2x50e_sysu.py']
-
-default_hooks = dict(
-    pseudo_labels=dict(
-        branches=dict(
-            intra=dict(clusterer=dict(visible_ratio=1)),
-            cross=dict(
-                clusterer=dict(
-                    visible_ratio=1, clusterer=dict(neighbors=dict(type='PlainNeighbors'))),
-                memory=dict(type='SharedMemory')))))
+stages = ['bmil_r50-agw_50e_sysu_m1.py', 'bmil_r50-agw_50e_sysu_cross_m2.py']

@@ -21,6 +21,7 @@ from .config_options import ConfigOptions
 from .demo_data import write_demo_data
 from .errors import one_sentence_errors
 from .runs import load_pretrained_parts, run_test, run_training
+from .stages import train_stages
 from .steps import evaluate_once, run_command, run_step, train_once
 from .work_dirs import check_out_file, check_work_dir, claim_folder
 
@@ -30,5 +31,5 @@ __all__ = [
     'add_test_arguments', 'add_work_dir', 'check_out_file', 'check_work_dir', 'claim_folder',
     'evaluate_once', 'load_pretrained_parts', 'not_negative', 'one_sentence_errors', 'positive',
     'run_command', 'run_step', 'run_test', 'run_training', 'shell_path', 'tool_parser',
-    'train_once', 'write_demo_data'
+    'train_once', 'train_stages', 'write_demo_data'
 ]

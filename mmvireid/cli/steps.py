@@ -46,16 +46,15 @@ def run_step(step: str, *command: object) -> None:
 
 
 def train_once(step: str, config: str, cfg: Config, work_dir: Path,
-               options: Sequence[str] = (), start: str = '') -> str:
+               options: Sequence[str] = ()) -> str:
     """Train unless the last checkpoint exists; go on where a training was stopped.
 
     Args:
         step: what it does.
         config: config file.
-        cfg: what it says, to know its last epoch.
+        cfg: what it says, to know its last epoch; of a chain, what its last stage says.
         work_dir: folder of the run.
         options: further words of the command line.
-        start: checkpoint of another run whose beginning is the same, to go on from.
 
     Returns:
         The last checkpoint.
@@ -64,8 +63,7 @@ def train_once(step: str, config: str, cfg: Config, work_dir: Path,
     if checkpoint is not None and Path(checkpoint).name == final_checkpoint(cfg):
         print(f'\n=== {step}: already done, {checkpoint}')
         return checkpoint
-    resume = ['--resume', start] if start and checkpoint is None else ['--resume']
-    run_step(step, 'tools/train.py', config, '--work-dir', work_dir, *resume, *options)
+    run_step(step, 'tools/train.py', config, '--work-dir', work_dir, '--resume', *options)
     return find_checkpoint(work_dir)
 
 

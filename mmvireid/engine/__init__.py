@@ -2,5 +2,4 @@
 
 from .extractors import *  # noqa: F403
 from .hooks import *  # noqa: F403
-from .loops import *  # noqa: F403
 from .optim import *  # noqa: F403

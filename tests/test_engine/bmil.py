@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from unittest import mock
 
 import torch
 from mmengine.dist import get_rank
@@ -9,32 +10,36 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmvireid.config import load_config
+from mmvireid.cli import train_stages
+from mmvireid.config import load_stages
 from mmvireid.registry import HOOKS
 
 _NUMBER = itertools.count()
 
 
 def train(config, work_dir, *hooks, resume=None, validate=False, **keys):
-    """Train as tools/train.py does; ``keys`` replace entries of the config.
+    """Train all stages as tools/train.py does; give back the runners of those that trained.
 
-    A double underscore in a key stands for a dot.
+    ``keys`` replace entries of the configs; a double underscore in a key stands for a dot.
     """
-    cfg = load_config(config, work_dir=str(work_dir))
-    cfg.merge_from_dict({name.replace('__', '.'): value for name, value in keys.items()})
-    cfg.default_hooks = {name: hook for name, hook in cfg.default_hooks.items() if hook}
-    cfg.experiment_name = f'bmil_{next(_NUMBER)}'
-    cfg.log_level = 'WARNING'
-    if not validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-        del cfg.default_hooks['last_and_best']
-    if resume is not None:
-        cfg.resume, cfg.load_from = True, str(resume)
-    runner = Runner.from_cfg(cfg)
-    for hook in hooks:
-        runner.register_hook(hook)
-    runner.train()
-    return runner
+    options = {name.replace('__', '.'): value for name, value in keys.items()}
+    stages, runners = load_stages(config, options, str(work_dir)), []
+    for cfg in stages:
+        cfg.experiment_name = f'bmil_{next(_NUMBER)}'
+        cfg.log_level = 'WARNING'
+        if not validate:
+            cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+            del cfg.default_hooks['last_and_best']
+
+    def run_training(cfg):
+        runners.append(Runner.from_cfg(cfg))
+        for hook in hooks:
+            runners[-1].register_hook(hook)
+        runners[-1].train()
+
+    with mock.patch('mmvireid.cli.stages.run_training', run_training):
+        train_stages(stages, resume)
+    return runners
 
 
 def model_of(runner):
@@ -95,6 +100,7 @@ class Watch(Hook):
         clustering = next(h for h in runner.hooks if type(h).__name__ == 'PseudoLabelHook')
         memories = self._memories(runner)
         self.rows.append(dict(
+            stage=2 if len(runner.train_dataloader.sampler.turns) == 2 else 1,
             epoch=runner.epoch,
             branch=data_batch['data_samples'][0].branch,
             images=[sample.sample_idx for sample in data_batch['data_samples']],

@@ -94,14 +94,13 @@ class Run:
         model = nn.Module()
         model.head = ClusterContrastHead(
             DIM, {name: dict(memory=dict(type='ClusterMemory')) for name in outcomes})
-        sampler = ClusterSampler(Images(), 2, 2, 2, num_steps=2, seed=0)
+        sampler = ClusterSampler(Images(), 2, 2, 2, num_steps=2, turns=tuple(outcomes), seed=0)
         self.scalars = []
         self.runner = SimpleNamespace(
             epoch=first_epoch, seed=0, work_dir=str(work_dir), model=model, _resume=bool(resume),
             _load_from=None, logger=logging.getLogger('run'),
             visualizer=SimpleNamespace(add_scalars=lambda *a, **k: self.scalars.append((a, k))),
-            train_dataloader=SimpleNamespace(dataset=Images(), sampler=sampler),
-            train_loop=SimpleNamespace(stage=SimpleNamespace(branches=tuple(outcomes))))
+            train_dataloader=SimpleNamespace(dataset=Images(), sampler=sampler))
         if resume:
             self.hook.after_load_checkpoint(self.runner, resume)
         self.hook.before_train(self.runner)

@@ -13,6 +13,7 @@ import os
 import time
 from pathlib import Path
 
+from mmvireid.checkpoints import last_stage_dir
 from mmvireid.cli import (
     add_config_options,
     add_work_dir,
@@ -35,9 +36,6 @@ VARIANTS = dict(
     M4='M3 + subsets',
     M5='subsets + split-and-contrast',
     M6='BMIL, all of it')
-#: Variants whose first stage is that of another one. They go on from its checkpoint, which
-#: is what they would have computed: a stage depends on weights, seed and epoch alone.
-SAME_BEGINNING = dict(M2='M1', M3='M1', M4='M6', M5='M6')
 COUNTS = dict(
     clusters='clusters', mixed='mixed', linked='images in mixed ones, %', ari='ARI',
     purity='right links, %')
@@ -124,11 +122,8 @@ def run_variant(args: argparse.Namespace, work_dir: Path, variant: str, seed: in
     cfg = load_config(config, {'randomness.seed': seed, **args.cfg_options})
     folder = work_dir / f'{variant}_seed{seed}'
     claim_folder(folder, cfg)
-    beginning = work_dir / f'{SAME_BEGINNING.get(variant)}_seed{seed}' / (
-        f'epoch_{cfg.train_cfg.stages[0].epochs}.pth')
     name = f'{variant} ({VARIANTS[variant]}), seed {seed}'
-    checkpoint = train_once(f'Train {name}', config, cfg, folder, options,
-                            str(beginning) if beginning.is_file() else '')
+    checkpoint = train_once(f'Train {name}', config, cfg, folder, options)
     return evaluate_once(f'Test {name}', config, folder / 'test', options, checkpoint)
 
 
@@ -139,7 +134,7 @@ def summary(path: Path) -> dict:
 
 def last_clusters(folder: Path) -> dict:
     """Read the global clustering of the last epoch, if there was one."""
-    records = [r for r in json.loads((folder / 'clustering.json').read_text())
+    records = [r for r in json.loads((last_stage_dir(folder) / 'clustering.json').read_text())
                if r['modality'] == 'both']
     return {title: records[-1][key] or 0 for key, title in COUNTS.items()} if records else {}
 

@@ -1,6 +1,6 @@
 # BMIL: visible images in two views, the second with other colours and one channel copied
 # to all; infrared images with random channels. Erasing runs after normalising, as
-# released. train_pipeline is that of the first stage, later_pipeline of the second.
+# released. The first stage on SYSU-MM01 jitters the colours of infrared images too.
 _base_ = ['./test.py']
 
 load_image = dict(
@@ -30,15 +30,15 @@ train_pipeline = [
     dict(
         type='ByModality',
         visible=[visible_views],
-        infrared=geometry + jitter + finish + [channels]),
+        infrared=geometry + finish + [channels]),
     dict(type='PackReIDInputs'),
 ]
-later_pipeline = [
+infrared_jitter_pipeline = [
     load_image,
     dict(
         type='ByModality',
         visible=[visible_views],
-        infrared=geometry + finish + [channels]),
+        infrared=geometry + jitter + finish + [channels]),
     dict(type='PackReIDInputs'),
 ]
 # Clustering reads images as training does, without augmentation; testing as the others.

@@ -44,6 +44,7 @@ class ClusterSampler(Sampler):
         num_infrared_clusters: infrared clusters per step and rank; 0 for none.
         num_instances: images per cluster.
         num_steps: steps of an epoch, each with one batch per turn.
+        turns: names of the branches whose batches take turns; a branch may have several.
         camera_aware: whether to prefer images of other cameras.
         seed: the runner's seed; None draws one that all ranks share.
     """
@@ -54,6 +55,7 @@ class ClusterSampler(Sampler):
                  num_infrared_clusters: int = 8,
                  num_instances: int = 16,
                  num_steps: int = 200,
+                 turns: Sequence[str] = ('', ),
                  camera_aware: bool = True,
                  seed: Optional[int] = None) -> None:
         clusters = (num_visible_clusters, num_infrared_clusters)
@@ -70,7 +72,7 @@ class ClusterSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
-        self.turns: Tuple[str, ...] = ('', )
+        self.set_turns(turns)
         self.labels: Dict[str, np.ndarray] = {}
 
     def set_turns(self, turns: Sequence[str]) -> None:
@@ -84,7 +86,7 @@ class ClusterSampler(Sampler):
         """
         if not turns:
             raise ValueError('the batches of an epoch need at least one branch')
-        self.turns = tuple(turns)
+        self.turns: Tuple[str, ...] = tuple(turns)
 
     def set_labels(self, labels: np.ndarray, branch: str = '') -> None:
         """Set the pseudo labels of the epochs to come.

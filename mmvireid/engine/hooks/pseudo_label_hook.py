@@ -81,14 +81,14 @@ class PseudoLabelHook(Hook):
     Args:
         extractor: config of the extractor, for example
             ``dict(type='TrainingSetExtractor', pipeline=test_pipeline)``.
-        branches: name -> ``dict(clusterer=..., memory=..., associator=None)``. A training
-            loop with stages says which of them are in use, otherwise all are.
+        branches: name -> ``dict(clusterer=..., memory=..., associator=None)``. The turns of
+            the sampler say which of them are in use.
         max_failures: failed clusterings of a branch in a row after which training stops.
         compare: compare the clusters with the identities of the dataset in the log.
 
     Raises:
         ClusteringError: after ``max_failures``, or when there are no labels to begin with.
-        ValueError: before training, if a stage names a branch that hook or head does not have.
+        ValueError: before training, if a turn names a branch that hook or head does not have.
     """
 
     # Before the timer, which would count the clustering as waiting for data.
@@ -105,6 +105,8 @@ class PseudoLabelHook(Hook):
         self.compare = compare
         #: What the last clustering found, for hooks that draw it.
         self.last_clustering: Optional[ClusteringEpoch] = None
+        #: The turns that the config gives the branches.
+        self._wanted: tuple[str, ...] = ()
         self._records: list[dict] = []
 
     def before_train(self, runner: Runner) -> None:
@@ -132,9 +134,8 @@ class PseudoLabelHook(Hook):
         modality = images.modality
         dataset = runner.train_dataloader.dataset
         identities = np.asarray(dataset.identities) if self.compare else None
-        wanted = self._wanted(runner)
         labels, rows = {}, []
-        for name in wanted:
+        for name in dict.fromkeys(self._wanted):
             found, plans, failed, parts = self._label(runner, name, features)
             if self.branches[name].good_labels is not None:
                 labels[name] = self.branches[name].good_labels
@@ -152,10 +153,10 @@ class PseudoLabelHook(Hook):
         if not labels:
             raise ClusteringError(
                 'the first clustering of the training found nothing to learn from: '
-                f'{self._advice(wanted[0])}')
-        spare = [name for name in wanted if name in labels]
+                f'{self._advice(self._wanted[0])}')
+        spare = [name for name in self._wanted if name in labels]
         runner.train_dataloader.sampler.set_turns(
-            [name if name in labels else spare[0] for name in wanted])
+            [name if name in labels else spare[0] for name in self._wanted])
         self.last_clustering = ClusteringEpoch(
             runner.epoch, features, modality, labels, identities)
         self._log(runner, rows)
@@ -186,20 +187,14 @@ class PseudoLabelHook(Hook):
                         self.branches[name].good_labels = saved['labels'].cpu().numpy()
 
     def _check(self, runner: Runner) -> None:
-        """Find a mistake that would otherwise show in a later stage."""
-        stages = getattr(runner.train_loop, 'stages', None)
-        names = self.branches if stages is None else [n for s in stages for n in s.branches]
+        """Read the turns of the branches, and find a name that hook or head do not know."""
+        self._wanted = tuple(runner.train_dataloader.sampler.turns)
         for owner, known in (('PseudoLabelHook', self.branches),
                              ('model.head', _head(runner).branch_names)):
-            unknown = [name for name in names if name not in known]
+            unknown = [name for name in self._wanted if name not in known]
             if unknown:
                 raise ValueError(f'training uses the branch "{unknown[0]}", but {owner} has only '
                                  f'{", ".join(sorted(known))}')
-
-    def _wanted(self, runner: Runner) -> tuple[str, ...]:
-        """Return the branches of this epoch, in the order of their turns."""
-        stage = getattr(runner.train_loop, 'stage', None)
-        return tuple(self.branches if stage is None else stage.branches)
 
     def _label(self, runner: Runner, name: str, features: torch.Tensor
                ) -> tuple[Partition, list[MemoryPlan], bool, dict[str, float]]:

@@ -1,0 +1,5 @@
+# The second stage of M4.
+_base_ = ['./bmil_r18_demo_cross.py']
+
+default_hooks = dict(
+    pseudo_labels=dict(branches=dict(cross=dict(memory=dict(type='SharedMemory')))))

@@ -1,6 +1,0 @@
-# M1 of the paper's ablation: intra-modality learning alone, one stage.
-_base_ = ['./bmil_r50-agw_2x50e_sysu.py']
-
-train_cfg = dict(stages=[dict(name='intra-modality learning', epochs=50, branches=['intra'])])
-default_hooks = dict(
-    pseudo_labels=dict(branches=dict(intra=dict(clusterer=dict(visible_ratio=1)))))

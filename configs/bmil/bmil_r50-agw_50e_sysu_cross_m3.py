@@ -1,0 +1,8 @@
+# The second stage of M3.
+_base_ = ['./bmil_r50-agw_50e_sysu_cross.py']
+
+default_hooks = dict(
+    pseudo_labels=dict(
+        branches=dict(
+            intra=dict(clusterer=dict(visible_ratio=1)),
+            cross=dict(clusterer=dict(visible_ratio=1), memory=dict(type='SharedMemory')))))

@@ -1,0 +1,94 @@
+"""Running a chain of stages."""
+
+import gc
+from pathlib import Path
+from typing import Optional, Sequence
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from mmvireid.checkpoints import check_checkpoint, final_checkpoint, find_checkpoint
+from mmvireid.utils.errors import CheckpointError
+
+from .runs import run_training
+
+
+def train_stages(stages: Sequence[Config], resume: Optional[str] = None) -> None:
+    """Train the stages of a method one after the other; a single run is a chain of one.
+
+    Each stage is an ordinary run that starts from the last weights of the one before it. A
+    stage whose ``load_from`` says where it starts needs no stage before it: those are left
+    out.
+
+    All stages train in this process. Under torchrun and srun the ranks could not be started
+    a second time: their rendezvous keeps the addresses of processes that have ended, so the
+    group that the first stage joined serves all of them. Everything else that a Runner
+    leaves in the process (logger, message hub, visualiser) is registered under the name of
+    its experiment and the newest one is the current one; random numbers are seeded anew with
+    each Runner and each epoch. So nothing of a stage reaches the next but its checkpoint, and
+    a chain that was stopped and resumed computes what an unbroken one does.
+
+    Args:
+        stages: what :func:`mmvireid.config.load_stages` gave.
+        resume: 'auto' to go on in whichever stage it was, or a checkpoint of one of the
+            stages to go on from. Finished stages are not run again.
+
+    Raises:
+        CheckpointError: if a checkpoint to start from is missing or broken, or belongs to
+            no stage.
+    """
+    found = _resume_points(stages, resume)
+    begun = [number for number, cfg in enumerate(stages)
+             if found[number] or cfg.get('load_from')]
+    previous = None
+    for number in range(begun[-1] if begun else 0, len(stages)):
+        cfg, checkpoint, last = stages[number], found[number], number + 1 == len(stages)
+        if not last and checkpoint and Path(checkpoint).name == final_checkpoint(cfg):
+            _say(f'Stage {number + 1} of {len(stages)} is finished: {checkpoint}')
+            previous = checkpoint
+            continue
+        if checkpoint:
+            cfg.resume, cfg.load_from = True, checkpoint
+        elif previous:
+            cfg.load_from = previous
+        if cfg.get('load_from'):
+            check_checkpoint(cfg.load_from)
+        if len(stages) > 1:
+            _say(f'Stage {number + 1} of {len(stages)} trains in {cfg.work_dir}' + (
+                f', from {cfg.load_from}' if cfg.get('load_from') else ''))
+        run_training(cfg)
+        previous = find_checkpoint(cfg.work_dir)
+        # A Runner and its hooks refer to each other: without this, the network of a stage
+        # would lie beside that of the next one.
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def _resume_points(stages: Sequence[Config], resume: Optional[str]) -> list[Optional[str]]:
+    """Return the checkpoint that each stage goes on from, None where there is none."""
+    folders = [cfg.work_dir for cfg in stages]
+    if resume == 'auto':
+        found = [find_checkpoint(folder) for folder in folders]
+        if not any(found):
+            folder = folders[0] if len(folders) == 1 else Path(folders[0]).parent
+            _say(f'{folder} holds no checkpoint yet: training starts at the beginning.')
+        return found
+    points: list[Optional[str]] = [None] * len(stages)
+    if resume is not None:
+        inside = [number for number, folder in enumerate(folders)
+                  if Path(resume).resolve().parent == Path(folder).resolve()]
+        if not inside and len(stages) > 1:
+            raise CheckpointError(
+                f'"{resume}" lies in no folder of a stage ({", ".join(folders)}), so it is '
+                'unclear which stage goes on from it: start the second stage with its weights '
+                f'by --cfg-options stages.1.load_from={resume}, or train the config of the '
+                'stage by itself.')
+        points[inside[0] if inside else 0] = resume
+    return points
+
+
+def _say(text: str) -> None:
+    """Print once, not on every rank."""
+    if is_main_process():
+        print(text, flush=True)
