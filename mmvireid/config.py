@@ -137,7 +137,9 @@ def stage_files(path: Union[str, os.PathLike]) -> list[str]:
 
 
 def _work_dir_of_chain(path: Union[str, os.PathLike], work_dir: Optional[str]) -> str:
-    return str(Path('work_dirs') / Path(path).stem) if work_dir is None else str(work_dir)
+    if work_dir is None:
+        return str(Path('work_dirs') / Path(path).stem)
+    return expand_path(work_dir)
 
 
 def _divide_options(files: Sequence[str], options: dict) -> list[dict]:

@@ -210,7 +210,7 @@ test_evaluator = dict(num_trials=2)
 train_cfg = dict(max_epochs=2, val_interval=100)
 optim_wrapper = dict(optimizer=dict(lr=3.5e-4))
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=10)]
-jaccard = dict(eps=0.5, min_samples=2, k1=8, k2=3)
+jaccard = dict(eps=0.5, min_samples=2, neighbors=dict(k1=8, k2=3))
 default_hooks = dict(
     logger=dict(interval=1),
     checkpoint=dict(max_keep_ckpts=-1),

@@ -35,6 +35,7 @@ def test_resumed_equals_unbroken(unbroken, tiny_bmil_config, tmp_path, stage, ep
     for path in (tmp_path / f'stage_{stage}').glob('epoch_*.pth'):
         if int(path.stem[6:]) > epoch:
             path.unlink()
+    (tmp_path / f'stage_{stage}/last_checkpoint').unlink()
     shutil.rmtree(next((tmp_path / f'stage_{stage}').glob('*/vis_data')))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob('*/epoch_*.pth')}
 
