@@ -12,6 +12,7 @@ import yaml
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmvireid.checkpoints import final_checkpoint
@@ -138,6 +139,7 @@ def test_model_takes_a_batch_of_the_sampler(cfg, model):
 
 def test_learning_rates(cfg, model):
     """A pre-trained trunk and the counterfactual parameters learn ten times slower."""
+    init_default_scope('mmvireid')
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     assert isinstance(optimizer, OptimWrapper)
     rate = {
@@ -161,7 +163,8 @@ def test_sampler(cfg):
         cfg.train_dataloader.sampler,
         default_args=dict(dataset=Annotations(cfg.num_ids), seed=0))
     if unsupervised(cfg):
-        sampler.set_labels(sampler.dataset.labels)
+        for branch in sampler.turns:
+            sampler.set_labels(sampler.dataset.labels, branch)
     assert len(sampler) % cfg.train_dataloader.batch_size == 0
     assert len(list(sampler)) == len(sampler)
 

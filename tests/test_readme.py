@@ -19,7 +19,6 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 import mmvireid.registry
-from mmvireid.config import stage_files
 from mmvireid.registry import HOOKS, METRICS, MODELS
 from mmvireid.structures import BatchInfo
 
@@ -141,8 +140,10 @@ def check_command(words, parse, scratch):
         except SystemExit as error:
             pytest.fail(f'{tool.name} does not accept {shlex.join(arguments)}: {error}')
         if hasattr(args, 'config'):
-            files = stage_files(scratch / args.config) or [scratch / args.config]
-            stages = [Config.fromfile(file, import_custom_modules=False) for file in files]
+            path = scratch / args.config
+            cfg = Config.fromfile(path, import_custom_modules=False)
+            stages = [Config.fromfile(path.parent / file) for file in cfg.get('stages', ())]
+            stages = stages or [cfg]
             options = args.cfg_options or []
             for key in (option.split('=')[0] for option in options):
                 stage = re.match(r'stages\.(\d+)\.', key)

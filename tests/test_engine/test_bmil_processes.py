@@ -26,7 +26,8 @@ def test_a_killed_run_resumes_to_the_same_labels_and_losses(
     epoch = max(int(path.stem[6:]) for path in second.glob('epoch_*.pth'))
     process = run_tool(*command, f'stages.1.train_cfg.max_epochs={epoch + 1}', '--resume')
     assert f'resumed epoch: {epoch}' in process.stdout + process.stderr
-    assert 'Stage 1 of 2 is finished' in process.stdout
+    assert 'Stage 2 of 2 trains' in process.stdout
+    assert 'Stage 1 of 2' not in process.stdout
     train(tiny_bmil_config, tmp_path / 'unbroken', stages__0__train_cfg__max_epochs=1,
           stages__1__train_cfg__max_epochs=epoch + 1)
     unbroken = tmp_path / 'unbroken/stage_2'
