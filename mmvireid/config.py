@@ -32,6 +32,8 @@ _PATH_ENDINGS = {'dir', 'root', 'file', 'path', 'folder'}
 MOVED_KEYS = {
     'UnsupervisedReIdentifier': 'CrossModalityReIdentifier',
     'TrainingSetExtractor.descriptor': 'descriptors, a list of names',
+    'StagedTrainLoop': 'a config that lists stages = [...], each a config file',
+    'train_cfg.stages': 'stages = [...], a list of config files',
 }
 #: Launcher -> variable that it sets in each process, and what calls it.
 _STARTED_BY = {

@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 import mmvireid.registry
+from mmvireid.config import stage_files
 from mmvireid.registry import HOOKS, METRICS, MODELS
 from mmvireid.structures import BatchInfo
 
