@@ -3,6 +3,7 @@
 import inspect
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional, Sequence, Union
 
@@ -150,27 +151,39 @@ def _divide_options(files: Sequence[str], options: dict) -> list[dict]:
     Raises:
         ConfigError: if an option fits no stage.
     """
-    shares: list[dict] = [{} for _ in files]
+    own: list[dict] = [{} for _ in files]
+    common = {}
     for name, value in options.items():
-        if name.split('.')[0] == 'stages':
-            number, _, key = name.partition('.')[2].partition('.')
-            if not (number.isdecimal() and int(number) < len(files) and key):
-                raise ConfigError(
-                    f'"{name}" is the key of no stage: write stages.0.KEY to '
-                    f'stages.{len(files) - 1}.KEY.')
-            shares[int(number)][key] = value
+        if name.split('.')[0] != 'stages':
+            common[name] = value
             continue
-        problems = []
-        for share, file in zip(shares, files):
-            try:
-                _read(file, {name: value})
-            except ConfigError as problem:
-                problems.append(problem)
-            else:
-                share.setdefault(name, value)
-        if len(problems) == len(files):
-            raise problems[-1]
-    return shares
+        number, _, key = name.partition('.')[2].partition('.')
+        if not (number.isdecimal() and int(number) < len(files) and key):
+            raise ConfigError(
+                f'"{name}" is the key of no stage: write stages.0.KEY to '
+                f'stages.{len(files) - 1}.KEY.')
+        own[int(number)][key] = value
+    # One by one, but where they fit together: one option may need another.
+    problems = [_problems(file, common) for file in files]
+    for name in common:
+        if all(name in found for found in problems):
+            raise problems[-1][name]
+    return [{**{name: value for name, value in common.items() if name not in found}, **more}
+            for found, more in zip(problems, own)]
+
+
+def _problems(file: str, options: dict) -> dict[str, ConfigError]:
+    """Try options on a stage; give those that do not fit, with what is wrong."""
+    with suppress(ConfigError):
+        _read(file, options)
+        return {}
+    found = {}
+    for name, value in options.items():
+        try:
+            _read(file, {name: value})
+        except ConfigError as problem:
+            found[name] = problem
+    return found
 
 
 def _load_run(path: Union[str, os.PathLike], options: dict, work_dir: Optional[str],
