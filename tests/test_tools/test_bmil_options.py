@@ -12,11 +12,11 @@ from mmvireid.utils.errors import ConfigError
 @pytest.fixture
 def with_amp(repo_root, monkeypatch):
     """Apply --amp to a config as on a machine with a GPU; give back those of its stages."""
-    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
     apply_options = runpy.run_path(str(repo_root / 'tools/train.py'))['apply_options']
 
     def apply(name, **options):
         stages = load_stages(repo_root / f'configs/bmil/{name}.py', options)
+        monkeypatch.setattr('torch.cuda.is_available', lambda: True)
         for cfg in stages:
             apply_options(cfg, argparse.Namespace(
                 amp=True, auto_scale_lr=False, no_validate=False))
