@@ -66,8 +66,9 @@ optim_wrapper = dict(
                'train_dataloader.sampler.num_visible_clusters=1',
                'train_dataloader.sampler.num_infrared_clusters=1')
     train(config, tmp_path / 'one', stages__1__train_cfg__max_epochs=1)
-    for stage in ('stage_1', 'stage_2'):
-        compare_first_epochs(tmp_path / 'one' / stage, tmp_path / 'two' / stage)
+    # The second stage starts from weights that differ in their last digits already.
+    for stage, atol in (('stage_1', 2e-5), ('stage_2', 5e-5)):
+        compare_first_epochs(tmp_path / 'one' / stage, tmp_path / 'two' / stage, atol)
 
     trained, validated = (
         [load(tmp_path / f'two/stage_2/{what}_by_rank{rank}.pth') for rank in range(2)]
@@ -79,7 +80,7 @@ optim_wrapper = dict(
         assert_same(dict(state), dict(saved))
 
 
-def compare_first_epochs(one_dir, two_dir):
+def compare_first_epochs(one_dir, two_dir, atol):
     """Compare the labels, the losses and the weights of two runs after an epoch."""
     one, two = (load(folder / 'epoch_1.pth') for folder in (one_dir, two_dir))
     for branch, labels in one['pseudo_labels'].items():
@@ -88,7 +89,7 @@ def compare_first_epochs(one_dir, two_dir):
     first = [row for row in labels_file(two_dir) if row['epoch'] == 1]
     assert first == labels_file(one_dir)
     for key in ('state_dict', 'ema_state_dict'):
-        assert_same(one[key], two[key], atol=2e-5)
+        assert_same(one[key], two[key], atol=atol)
     seen = losses(one_dir), losses(two_dir)[:4]
     assert [row['loss'] for row in seen[0]] == pytest.approx(
         [row['loss'] for row in seen[1]], rel=1e-4)
