@@ -15,8 +15,10 @@ import datetime
 import os
 import sys
 import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
-from typing import Iterable, Union
+from typing import Any, Union
 
 import torch
 import torch.distributed as torch_dist
@@ -30,6 +32,8 @@ ENGINE_FAMILY = {
     'onedl-mmcv': ('mmcv', 'mmcv'),
     'onedl-mmpretrain': ('mmpretrain', 'mmpretrain'),
 }
+#: What each open block of :func:`checkpoints_read_by` found; the first is MMEngine's own.
+_loaders_replaced: list[dict] = []
 _INSTALL = 'pip install "mmvireid[onedl]" (from a clone: pip install -e ".[onedl]")'
 
 
@@ -151,3 +155,86 @@ def use_atomic_writes() -> None:
                     'intact.') from error
 
     register_backend('local', AtomicLocalBackend, force=True, prefixes='')
+
+
+@contextmanager
+def checkpoints_read_by(read: Callable[[str, Any], dict]) -> Iterator[None]:
+    """Let MMEngine read every checkpoint by a function of ours, within a block.
+
+    MMEngine tries to read safely, and where that fails it loads the file without
+    protection: whatever was hidden in it is executed. Its Runner, the ``Pretrained`` of its
+    own scope and the models of other OpenMMLab packages all read through one table of
+    loaders.
+
+    Args:
+        read: takes the file or address and the ``map_location`` of :func:`torch.load`.
+    """
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    def load_from_weights_only(filename: str, map_location: Any = None) -> dict:
+        return read(filename, map_location)  # MMEngine logs the end of this function's name
+
+    _loaders_replaced.append(CheckpointLoader._schemes)
+    CheckpointLoader._schemes = {'': load_from_weights_only}
+    try:
+        yield
+    finally:
+        # The last of several blocks restores, in whatever order they end: a run that failed
+        # may be taken apart while the next one is reading.
+        first = _loaders_replaced.pop(0)
+        if _loaders_replaced:
+            _loaders_replaced[0] = first
+        else:
+            CheckpointLoader._schemes = first
+
+
+def is_resuming(runner: Any) -> bool:
+    """Tell whether a Runner goes on with a run; MMEngine has no public name for it."""
+    return bool(runner._resume)
+
+
+def loaded_checkpoint(runner: Any) -> str:
+    """Return the checkpoint that a Runner starts from, or an empty text."""
+    return str(runner._load_from or '')
+
+
+def is_testing(runner: Any) -> bool:
+    """Tell whether a Runner's test has been started.
+
+    MMEngine builds a loop when it is started. Asking by the public property would build it.
+    """
+    from mmengine.runner import BaseLoop
+    return isinstance(runner._test_loop, BaseLoop)
+
+
+def validates(runner: Any) -> bool:
+    """Tell whether a training is validated; the public property would build the loop."""
+    from mmengine.runner import BaseLoop
+    return isinstance(runner._val_loop, BaseLoop)
+
+
+def seeds_differ_by_rank(runner: Any) -> bool:
+    """Tell whether MMEngine gives each rank another seed; no public name says it."""
+    return bool(runner._randomness_cfg.get('diff_rank_seed'))
+
+
+def restart_workers(loader: Any) -> None:
+    """Let persistent data-loading processes start anew at the next epoch.
+
+    PyTorch keeps them, with all they know, in the iterator of the last epoch.
+
+    Args:
+        loader: a :class:`torch.utils.data.DataLoader`.
+    """
+    loader._iterator = None
+
+
+def records_initialisation(module: torch.nn.Module) -> bool:
+    """Tell whether MMEngine notes how each parameter of a module is initialised.
+
+    It does so while a model is initialised as a whole; a note without the record fails.
+
+    Args:
+        module: any part of a model.
+    """
+    return hasattr(module, '_params_init_info')

@@ -1,5 +1,6 @@
 """What a script or a notebook imports."""
 
+from mmvireid.checkpoints import publish_checkpoint
 from mmvireid.config import load_config
 from mmvireid.inference import (
     InputError,
@@ -7,7 +8,6 @@ from mmvireid.inference import (
     ZooModel,
     export_onnx,
     find_model,
-    publish_checkpoint,
     zoo_models,
 )
 from mmvireid.utils.errors import ConfigError, MMVIReIDError

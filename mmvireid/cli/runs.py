@@ -4,6 +4,9 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmvireid.checkpoints import read_for_engine
+from mmvireid.compat import checkpoints_read_by
+
 
 def run_training(cfg: Config) -> None:
     """Build MMEngine's Runner from a config and train.
@@ -11,7 +14,8 @@ def run_training(cfg: Config) -> None:
     Args:
         cfg: what :func:`load_config` gave.
     """
-    Runner.from_cfg(cfg).train()
+    with checkpoints_read_by(read_for_engine):
+        Runner.from_cfg(cfg).train()
 
 
 def run_test(cfg: Config) -> None:
@@ -23,10 +27,11 @@ def run_test(cfg: Config) -> None:
     Args:
         cfg: what :func:`load_config` gave.
     """
-    runner = Runner.from_cfg(cfg)
-    if not cfg.get('load_from'):
-        load_pretrained_parts(runner.model)
-    runner.test()
+    with checkpoints_read_by(read_for_engine):
+        runner = Runner.from_cfg(cfg)
+        if not cfg.get('load_from'):
+            load_pretrained_parts(runner.model)
+        runner.test()
 
 
 def load_pretrained_parts(model: torch.nn.Module) -> None:

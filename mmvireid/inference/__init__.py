@@ -1,12 +1,10 @@
-"""Use a trained network: embed pictures, keep galleries, search, export, publish."""
+"""Use a trained network: embed pictures, keep galleries, search, export."""
 
 from .image_inputs import InputError
 from .inferencer import VIReIDInferencer
 from .model_zoo import ZooModel, find_model, zoo_models
 from .onnx_export import export_onnx
-from .publish import publish_checkpoint
 
 __all__ = [
-    'InputError', 'VIReIDInferencer', 'ZooModel', 'export_onnx', 'find_model',
-    'publish_checkpoint', 'zoo_models'
+    'InputError', 'VIReIDInferencer', 'ZooModel', 'export_onnx', 'find_model', 'zoo_models'
 ]

@@ -7,11 +7,14 @@ from typing import Any, Optional, Protocol, Union
 
 import torch
 from mmengine.config import Config
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmvireid.checkpoints import check_checkpoint, current_name
-from mmvireid.engine.hooks.checkpoint_guard_hook import check_weights
+from mmvireid.checkpoints import (
+    first_names,
+    load_weights,
+    read_checkpoint,
+    training_only_weights,
+)
 from mmvireid.registry import MODELS
 from mmvireid.search import model_fingerprint
 from mmvireid.structures import Modality
@@ -141,8 +144,7 @@ def build_network(cfg: Config, checkpoint: Optional[PathLike] = None) -> nn.Modu
     """Build the network of a config for testing, with its weights.
 
     Nothing is downloaded for the network itself: pre-trained weights would be replaced.
-    Classifiers, which depend on the training set and have no part in descriptors, may
-    differ.
+    What the model declares as ``training_only``, such as classifiers, may differ.
 
     Args:
         cfg: config with ``model``.
@@ -156,51 +158,8 @@ def build_network(cfg: Config, checkpoint: Optional[PathLike] = None) -> nn.Modu
     """
     model = MODELS.build(cfg.model).eval()
     if checkpoint is not None:
-        own = model.state_dict()
-        weights = {
-            current_name(name, own): value
-            for name, value in weights_of(read_checkpoint(checkpoint), checkpoint).items()
-        }
-        check_weights(own, weights, f'"{checkpoint}"', testing=True)
-        fitting = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
-        model.load_state_dict(fitting, strict=False)
+        load_weights(model, read_checkpoint(checkpoint), checkpoint)
     return model
-
-
-def read_checkpoint(checkpoint: PathLike) -> Any:
-    """Read a checkpoint.
-
-    Args:
-        checkpoint: file or address.
-
-    Returns:
-        What it holds, tensors on the CPU.
-
-    Raises:
-        CheckpointError: if the file is missing or broken.
-    """
-    check_checkpoint(checkpoint)
-    return CheckpointLoader.load_checkpoint(
-        os.fspath(checkpoint), map_location='cpu', logger='silent')
-
-
-def weights_of(content: Any, checkpoint: PathLike) -> dict[str, Tensor]:
-    """Find the parameters in what a checkpoint holds.
-
-    Args:
-        content: as :func:`read_checkpoint` gives it.
-        checkpoint: where it came from, for the message.
-
-    Returns:
-        Tensors by name, without the name that parallel wrappers put first.
-
-    Raises:
-        CheckpointError: if there are none.
-    """
-    weights = content.get('state_dict', content) if isinstance(content, dict) else {}
-    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise CheckpointError(f'"{checkpoint}" holds no parameters by name.')
-    return {name.removeprefix('module.'): value for name, value in weights.items()}
 
 
 def choose_device(device: Union[str, torch.device, None]) -> torch.device:
@@ -236,10 +195,9 @@ def network_fingerprint(model: nn.Module, cfg: Config) -> str:
     Returns:
         SHA-256 in hexadecimal digits.
     """
-    weights = {
-        name: value for name, value in model.state_dict().items()
-        if 'classifier' not in name and 'counterfactual' not in name
-    }
+    ignored = training_only_weights(model)
+    weights = first_names(
+        {name: value for name, value in model.state_dict().items() if name not in ignored}, model)
     parts = describe_network(cfg)
     details = {name: parts[name] for name in ('data_preprocessor', 'test_cfg', 'pipeline')}
     return model_fingerprint(weights, json.dumps(details, sort_keys=True))

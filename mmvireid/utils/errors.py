@@ -29,6 +29,10 @@ class CheckpointError(MMVIReIDError):
     """Report a checkpoint that cannot be used with this model."""
 
 
+class CheckpointUnavailableError(CheckpointError):
+    """Report a checkpoint that cannot be downloaded."""
+
+
 class TrainingDivergedError(MMVIReIDError):
     """Report a loss that is no longer a number."""
 

@@ -10,7 +10,7 @@ from mmengine.logging import HistoryBuffer
 
 from mmvireid.apis import VIReIDInferencer
 from mmvireid.config import load_config
-from mmvireid.inference.publish import publish_checkpoint
+from mmvireid.checkpoints import publish_checkpoint
 from mmvireid.utils.errors import CheckpointError, ConfigError
 
 

@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmvireid.models import CrossModalityBackbone
-from mmvireid.models.utils import PretrainedIfAvailable, pretrained_init
+from mmvireid.models.utils import PretrainedIfAvailable
 from mmvireid.registry import MODELS
 from mmvireid.structures import ReIDDataSample
 from mmvireid.utils.errors import CheckpointError
@@ -46,10 +46,16 @@ def backbone_from(checkpoint, trunk=R18, **options):
 
 
 @pytest.fixture
-def offline(monkeypatch):
+def hub(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
+    return tmp_path / 'checkpoints'
+
+
+@pytest.fixture
+def offline(hub, monkeypatch):
     def refuse(*args, **kwargs):
         raise urllib.error.URLError('no route to host')
-    monkeypatch.setattr(pretrained_init, 'load_url', refuse)
+    monkeypatch.setattr(torch.hub, 'urlopen', refuse)
 
 
 @pytest.mark.parametrize('checkpoint', ['torchvision://resnet18', 'https://example.org/r18.pth'])
@@ -73,10 +79,10 @@ def test_offline_starts_from_scratch(offline, run_log, checkpoint):
 @pytest.mark.parametrize('error', [
     http.client.IncompleteRead(b'half'), RuntimeError('invalid hash value'), EOFError(),
     TimeoutError('timed out')], ids=lambda error: type(error).__name__)
-def test_broken_download_is_unavailable(monkeypatch, run_log, error):
+def test_broken_download_is_unavailable(hub, monkeypatch, run_log, error):
     def fail(*args, **kwargs):
         raise error
-    monkeypatch.setattr(pretrained_init, 'load_url', fail)
+    monkeypatch.setattr(torch.hub, 'urlopen', fail)
     backbone_from('torchvision://resnet18')
     line, = [record for record in run_log if record.levelno == logging.WARNING]
     assert (str(error) or 'EOFError') in line.getMessage()
@@ -93,19 +99,11 @@ def serve(monkeypatch, content):
     monkeypatch.setattr(torch.hub, 'urlopen', answer)
 
 
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
-    return tmp_path / 'checkpoints'
-
-
 def test_download_is_compared_with_the_hash_in_its_name(hub, monkeypatch, run_log, tmp_path):
     weights = saved(tmp_path / 'r18.pth', R18)
     content = (tmp_path / 'r18.pth').read_bytes()
     name = f'resnet18-{hashlib.sha256(content).hexdigest()[:8]}.pth'
-    monkeypatch.setattr(pretrained_init, 'get_torchvision_models',
-                        lambda: {'resnet18': f'https://example.org/{name}'})
-    monkeypatch.setattr('mmengine.runner.checkpoint.get_torchvision_models',
+    monkeypatch.setattr('mmvireid.checkpoints.reading.get_torchvision_models',
                         lambda: {'resnet18': f'https://example.org/{name}'})
 
     serve(monkeypatch, content[:-100])
@@ -245,7 +243,7 @@ def test_broken_files(tmp_path):
     half = (tmp_path / 'r18.pth').read_bytes()[:5000]
     for content in (half, b'', b'<html>not found</html>'):
         (tmp_path / 'broken.pth').write_bytes(content)
-        with pytest.raises(CheckpointError, match='broken.pth" cannot be read'):
+        with pytest.raises(CheckpointError, match='broken.pth" is not a complete checkpoint'):
             backbone_from(tmp_path / 'broken.pth')
     torch.save([1, 2], tmp_path / 'list.pth')
     with pytest.raises(CheckpointError, match='no parameters by name'):

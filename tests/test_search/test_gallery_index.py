@@ -1,8 +1,11 @@
 """The gallery index: what it finds, what it keeps on disk, and what it refuses."""
 
+import copy
+import functools
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ OPTIONS = {
     'ivfpq': dict(num_lists=6, num_probes=6, num_codes=8, bits=4),
     'hnsw': dict(num_links=8, ef_construction=40),
 }
+LEFT_OUT = object()
 each_kind = pytest.mark.parametrize('kind', INDEX_KINDS)
 
 
@@ -445,6 +449,58 @@ def test_a_foreign_faiss_file_is_refused(gallery, tmp_path):
     pretend()
     with pytest.raises(GalleryIndexError, match='50 descriptors for 320 images'):
         GalleryIndex.load(tmp_path)
+
+
+@pytest.mark.parametrize('kind', ['torch', 'flat'])
+def test_a_folder_of_a_stranger_is_believed_nothing(kind, gallery, tmp_path):
+    """With its checksum computed again, so that only what it says can be wrong."""
+    from mmvireid.search.index import manifest
+    folder = tmp_path / 'index'
+    saved(gallery, folder, kind)
+    good = manifest_of(folder)
+    del good['checksum']
+    secret = tmp_path / 'secret.rows'
+    shutil.copy(next(folder.glob('*.rows')), secret)
+
+    def changed(path, value):
+        """Replace or, by None, leave out one entry; check that it is one sentence."""
+        content = copy.deepcopy(good)
+        *parents, last = path
+        place = functools.reduce(lambda inside, key: inside[key], parents, content)
+        if value is LEFT_OUT:
+            del place[last]
+        else:
+            place[last] = value
+        content['checksum'] = manifest._checksum(content)
+        (folder / 'index.json').write_text(json.dumps(content))
+        with pytest.raises(GalleryIndexError, match='does not describe a gallery index|format'):
+            GalleryIndex.load(folder)
+
+    file = ('segments', 0, 'files', 'rows')
+    for name in ('../secret.rows', str(secret), 'index.json', '', 3, 'x' * 5000, 'a\0b'):
+        changed((*file, 'name'), name)
+    for path in ((), ('segments', 0), file):
+        place = functools.reduce(lambda inside, key: inside[key], path, good)
+        for key in place:
+            changed((*path, key), LEFT_OUT)
+            for value in (None, [], 'x', -1, 2.5, True):
+                if value != place[key] and not (key in ('fingerprint', 'revision')
+                                                or (key, value) in (('index', None), )):
+                    changed((*path, key), value)
+        changed((*path, 'more'), 1)
+    changed(('options', 'more'), 1)
+    changed(('segments', 0, 'files', 'more'), good['segments'][0]['files']['rows'])
+    changed(('segments', 0, 'rows'), good['segments'][0]['rows'] + 1)
+
+    # A file of the right name that leads elsewhere.
+    content = {**good, 'checksum': manifest._checksum(good)}
+    (folder / 'index.json').write_text(json.dumps(content))
+    GalleryIndex.load(folder)
+    path, = folder.glob('*.rows')
+    path.unlink()
+    path.symlink_to(secret)
+    with pytest.raises(GalleryIndexError, match='is a link to another place'):
+        GalleryIndex.load(folder)
 
 
 @each_kind

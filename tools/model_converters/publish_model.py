@@ -10,6 +10,7 @@ Example:
 
 import argparse
 
+from mmvireid.checkpoints import publish_checkpoint
 from mmvireid.cli import (
     add_checkpoint,
     add_config,
@@ -21,7 +22,6 @@ from mmvireid.cli import (
     tool_parser,
 )
 from mmvireid.inference.inferencer import read_config
-from mmvireid.inference.publish import publish_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

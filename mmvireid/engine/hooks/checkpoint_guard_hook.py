@@ -1,14 +1,21 @@
 """Refuse a checkpoint that belongs to another model."""
 
-import re
-from typing import Any, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
-from torch import Tensor
+from mmengine.runner import Runner
 
-from mmvireid.checkpoints import current_name
+from mmvireid.checkpoints import check_weights, find_weights, present_names, read_for_engine
+from mmvireid.compat import (
+    checkpoints_read_by,
+    is_resuming,
+    is_testing,
+    loaded_checkpoint,
+    validates,
+)
 from mmvireid.registry import HOOKS
 from mmvireid.utils.errors import CheckpointError, EvaluationError
 
@@ -18,15 +25,15 @@ _STATE = ('optimizer', 'param_schedulers', 'message_hub')
 
 @HOOKS.register_module()
 class CheckpointGuardHook(Hook):
-    """Compare a checkpoint with the model before it is loaded.
+    """Read checkpoints safely, and compare them with the model before they are loaded.
 
     MMEngine loads what fits, prints the rest and goes on, so that a test with the
     wrong file reports the numbers of a half-initialised network.
 
     * A run that is resumed must match in every parameter, and needs the state of the
       optimiser and of the schedule: without it, MMEngine would begin both anew, silently.
-    * A test must match in everything that descriptors come from: classifiers and the
-      counterfactual branch, which depend on the training set and its batches, may differ.
+    * A test must match in everything that descriptors come from; what the model declares as
+      ``training_only`` (:func:`mmvireid.checkpoints.training_only_weights`) may differ.
     * To fine-tune, the backbone must match.
 
     A model that was trained on one split of RegDB has seen test people of the others, so
@@ -41,9 +48,20 @@ class CheckpointGuardHook(Hook):
 
     priority = 'VERY_HIGH'
 
+    def __init__(self) -> None:
+        self._until_the_end = ExitStack()
+
+    def before_run(self, runner: Runner) -> None:
+        """Let MMEngine read by our function: nothing in a file is executed."""
+        self._until_the_end.enter_context(checkpoints_read_by(read_for_engine))
+
+    def after_run(self, runner: Runner) -> None:
+        """Give MMEngine its own reading back."""
+        self._until_the_end.close()
+
     def before_train(self, runner: Runner) -> None:
         """Compare the trials of training and validation."""
-        if not isinstance(runner._val_loop, BaseLoop):
+        if not validates(runner):
             return
         trained, validated = (
             getattr(loader.dataset, 'metainfo', {}).get('trial')
@@ -57,70 +75,20 @@ class CheckpointGuardHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
         """Check names and shapes of ``checkpoint['state_dict']``."""
-        source = str(runner._load_from or 'the checkpoint')
-        weights = _weights_of(checkpoint, source)
+        source = loaded_checkpoint(runner) or 'the checkpoint'
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        testing = isinstance(runner._test_loop, BaseLoop)
+        weights = present_names(find_weights(checkpoint, source), model)
+        checkpoint['state_dict'] = weights
+        if 'ema_state_dict' in checkpoint:
+            checkpoint['ema_state_dict'] = present_names(
+                checkpoint['ema_state_dict'], model, prefix='module.')
+        testing, resuming = is_testing(runner), is_resuming(runner)
         if testing:
             _check_trial(checkpoint, runner.test_dataloader.dataset.metainfo)
-        resuming = bool(runner._resume)
-        check_weights(model.state_dict(), weights, source, resuming=resuming, testing=testing)
+        needed = 'descriptors' if testing else 'all' if resuming else 'backbone'
+        check_weights(model, weights, source, needed)
         if resuming:
             _check_resumable(checkpoint, source)
-
-
-def check_weights(own: Mapping[str, Tensor],
-                  loaded: Mapping[str, Tensor],
-                  source: str,
-                  *,
-                  resuming: bool = False,
-                  testing: bool = False) -> None:
-    """Refuse the weights of another model.
-
-    Args:
-        own: what the model has, by name.
-        loaded: what the checkpoint has; ``module.``, the name that parallel wrappers put
-            before all others, is ignored.
-        source: name of the checkpoint for the message.
-        resuming: everything has to match.
-        testing: everything that descriptors come from has to match. With neither, the
-            backbone has to.
-
-    Raises:
-        CheckpointError: if parameters disagree.
-    """
-    loaded = {
-        current_name(re.sub(r'^module\.', '', name), own): value
-        for name, value in loaded.items()
-    }
-    wrong = [
-        _describe(name, value, loaded.get(name)) for name, value in own.items()
-        if _must_match(name, resuming, testing)
-        and (name not in loaded or loaded[name].shape != value.shape)
-    ]
-    if resuming:
-        wrong += [f'{name} (not in the model)' for name in loaded if name not in own]
-    if wrong:
-        raise CheckpointError(
-            f'{source} was made by another model: {len(wrong)} of {len(own)} parameters do not '
-            f'fit, first {wrong[0]}; give the checkpoint that belongs to this config, or the '
-            'config saved beside the checkpoint.')
-
-
-def _must_match(name: str, resuming: bool, testing: bool) -> bool:
-    """Tell whether a parameter matters for what comes after loading."""
-    if testing:
-        return 'classifier' not in name and 'counterfactual' not in name
-    return resuming or name.startswith('backbone.')
-
-
-def _weights_of(checkpoint: Any, source: str) -> Mapping[str, Tensor]:
-    """Return the parameters in a checkpoint, which may be nothing but them."""
-    weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else {}
-    if not any(isinstance(value, Tensor) for value in weights.values()):
-        raise CheckpointError(
-            f'{source} holds no parameters by name: give a checkpoint that tools/train.py wrote.')
-    return weights
 
 
 def _check_resumable(checkpoint: Mapping, source: str) -> None:
@@ -129,7 +97,7 @@ def _check_resumable(checkpoint: Mapping, source: str) -> None:
     missing += [name for name in ('epoch', 'iter') if name not in (checkpoint.get('meta') or {})]
     if missing:
         raise CheckpointError(
-            f'{source} cannot be resumed, it holds no {", ".join(missing)}: give a checkpoint '
+            f'"{source}" cannot be resumed, it holds no {", ".join(missing)}: give a checkpoint '
             'that training saved with them, or start a new run from its weights with '
             f'--cfg-options load_from={source} instead of --resume.')
 
@@ -143,9 +111,3 @@ def _check_trial(checkpoint: dict, tested: dict) -> None:
             f'trial {tested["trial"]} to be tested are training people: give the checkpoint of '
             f'trial {tested["trial"]}, or set test_dataloader.dataset.trial={trained["trial"]}.')
 
-
-def _describe(name: str, own: object, loaded: object) -> str:
-    """Say how one parameter disagrees."""
-    if loaded is None:
-        return f'{name} (missing)'
-    return f'{name} (shape {tuple(loaded.shape)}, the model has {tuple(own.shape)})'

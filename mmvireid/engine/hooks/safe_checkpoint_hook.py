@@ -1,15 +1,18 @@
 """Save first, delete afterwards."""
 
+import os
 from collections import deque
-from typing import Optional
+from pathlib import Path
 
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from mmvireid.checkpoints import POINTER
 from mmvireid.registry import HOOKS
 from mmvireid.utils.errors import TrainingDivergedError
+from mmvireid.utils.files import write_atomically
 
 
 @HOOKS.register_module()
@@ -37,7 +40,7 @@ class SafeCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
-                                   meta: Optional[dict]) -> None:
+                                   meta: dict | None) -> None:
         self._check_weights(runner, step)
         outdated = []
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
@@ -46,11 +49,23 @@ class SafeCheckpointHook(CheckpointHook):
                 outdated.append(self.keep_ckpt_ids.popleft())
             # Before saving: the list travels inside the checkpoint.
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
-        super()._save_checkpoint_with_step(runner, step, meta)
+        self._save(runner, step, meta)
         for old in outdated:
             path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
             if is_main_process() and self.file_backend.isfile(path):
                 self.file_backend.remove(path)
+
+    def _save(self, runner: Runner, step: int, meta: dict | None) -> None:
+        """Write a checkpoint, then its name to ``last_checkpoint``, each whole."""
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
+            backend_args=self.backend_args, **self.args)
+        if is_main_process():
+            write_atomically(os.fsencode(self.last_ckpt), Path(runner.work_dir) / POINTER)
 
     def _check_weights(self, runner: Runner, step: int) -> None:
         """Stop before broken weights take the place of good ones."""

@@ -38,6 +38,9 @@ class BNNeckHead(IdentityHead):
         torch.Size([1, 8])
     """
 
+    #: Names of parts in checkpoints of earlier versions -> those of today.
+    renamed_parts = {'neck': 'bnneck'}
+
     def __init__(self,
                  num_classes: int,
                  in_channels: int,

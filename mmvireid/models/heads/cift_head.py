@@ -96,6 +96,10 @@ class CIFTHead(IdentityHead):
     """
 
     requires_both_modalities = True
+    #: Parts that descriptors do not come from.
+    training_only = ('classifiers', 'counterfactual')
+    #: Names of parts in checkpoints of earlier versions -> those of today.
+    renamed_parts = {'necks': 'bnnecks'}
 
     def __init__(self,
                  num_classes: int,

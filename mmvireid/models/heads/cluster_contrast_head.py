@@ -50,6 +50,9 @@ class ClusterContrastHead(ReIDHead):
         init_cfg: MMEngine's initialisation config.
     """
 
+    #: Names of parts in checkpoints of earlier versions -> those of today.
+    renamed_parts = {'neck': 'bnneck'}
+
     def __init__(self,
                  in_channels: int,
                  branches: Mapping[str, dict],

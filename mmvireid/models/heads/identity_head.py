@@ -18,6 +18,9 @@ class IdentityHead(ReIDHead):
         init_cfg: MMEngine's initialisation config.
     """
 
+    #: Parts that descriptors do not come from: they depend on who is in the training set.
+    training_only = ('classifier', )
+
     def __init__(self, num_classes: int, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes

@@ -46,6 +46,9 @@ class ReIDHead(BaseModule):
 
     #: Whether a batch must hold visible and infrared images.
     requires_both_modalities = False
+    #: Parts that descriptors do not come from: where they differ, a checkpoint can still be
+    #: tested, and an index stays valid.
+    training_only: tuple[str, ...] = ()
 
     def check_batch(self, data_samples: Sequence[ReIDDataSample]) -> None:
         """Refuse a batch that lacks what the losses need.

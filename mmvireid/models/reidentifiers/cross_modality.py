@@ -9,7 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmvireid.checkpoints import current_name
+from mmvireid.checkpoints import present_names
 from mmvireid.registry import MODELS
 from mmvireid.structures import BatchInfo, ReIDDataSample
 
@@ -224,11 +224,9 @@ class CrossModalityReIdentifier(BaseModel):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any,
                               **kwargs: Any) -> None:
         """Find parameters of a checkpoint of an earlier version under their new names."""
-        own = self.state_dict()
-        for key in [key for key in state_dict if key.startswith(prefix)]:
-            name = prefix + current_name(key[len(prefix):], own)
-            if name != key:
-                state_dict[name] = state_dict.pop(key)
+        renamed = present_names(state_dict, self, prefix)
+        state_dict.clear()
+        state_dict.update(renamed)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 

@@ -11,17 +11,25 @@ import secrets
 import zlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
+
+import numpy as np
 
 from mmvireid.utils.errors import GalleryIndexError
 from mmvireid.utils.files import write_atomically
 
+from .options import METRICS, complete_options
+from .rows import ROW
 from .segments import file_entry
 
 MANIFEST = 'index.json'
 FORMAT = 1
 #: Names of the files that an index writes, and nobody else.
 _OWN_FILE = re.compile(r'[0-9a-f]{16}\.(descriptors|rows|names|faiss)|\.index\.json\..*')
+#: Entries of ``index.json`` -> their types.
+_TYPES = dict(
+    kind=(str, ), metric=(str, ), dim=(int, ), fingerprint=(str, ), ids=(str, type(None)),
+    options=(dict, ), segments=(list, ), index=(dict, type(None)), revision=(str, ))
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,10 @@ class Manifest:
     metric: str
     dim: int
     fingerprint: str
-    ids: Optional[str]
-    options: Dict[str, Any]
-    segments: List[Dict[str, Any]]
-    index: Optional[Dict[str, Any]]
+    ids: str | None
+    options: dict[str, Any]
+    segments: list[dict[str, Any]]
+    index: dict[str, Any] | None
     revision: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
@@ -55,7 +63,7 @@ class Manifest:
         """Number of rows."""
         return sum(segment['rows'] for segment in self.segments)
 
-    def files(self) -> List[Dict[str, Any]]:
+    def files(self) -> list[dict[str, Any]]:
         """List every file: name, size and checksum."""
         found = [file for segment in self.segments for file in segment['files'].values()]
         return found + ([self.index] if self.index else [])
@@ -113,7 +121,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise GalleryIndexError(f'there is no gallery index in {folder}: {MANIFEST} is missing.')
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GalleryIndexError(f'{path} is damaged: it cannot be read as JSON.') from error
     if not isinstance(content, dict) or 'format' not in content:
         raise GalleryIndexError(f'{path} was not written by a gallery index.')
@@ -123,7 +131,61 @@ def read_manifest(folder: Path) -> Manifest:
     if content.pop('checksum', None) != _checksum(content):
         raise GalleryIndexError(f'{path} is damaged: its content does not fit its checksum.')
     content.pop('format')
+    fault = _fault(content)
+    if fault:
+        raise GalleryIndexError(
+            f'{path} does not describe a gallery index, {fault}: build the index again.')
     return Manifest(**content)
+
+
+def _fault(content: dict[str, Any]) -> str:
+    """Say what is wrong with the content of a manifest; nothing if it is one.
+
+    A checksum is no signature: a stranger's folder may hold anything, and is believed
+    nothing. The files it names are those that an index writes, in its own folder.
+    """
+    for name, kinds in _TYPES.items():
+        if type(content.get(name, ...)) not in kinds:
+            return f'its "{name}" is missing or of another type'
+    if set(content) != set(_TYPES):
+        return f'it has no entry "{min(set(content) - set(_TYPES))}"'
+    if content['metric'] not in METRICS or content['ids'] not in (None, 'text', 'number'):
+        return f'there is no metric "{content["metric"]}" or kind of ids "{content["ids"]}"'
+    if content['dim'] < 1:
+        return f'descriptors cannot have {content["dim"]} dimensions'
+    try:
+        options = complete_options(content['kind'], content['dim'], content['options'])
+    except GalleryIndexError as error:
+        return str(error).rstrip('.')
+    # Bytes of a row in each file of a segment; names are of any length.
+    row_sizes: dict[str, int | None] = dict(rows=ROW.itemsize, names=None)
+    if content['kind'] == 'torch':
+        row_sizes['descriptors'] = content['dim'] * np.dtype(options['dtype']).itemsize
+    for segment in content['segments']:
+        if not isinstance(segment, dict) or set(segment) != {'rows', 'files'} or not (
+                _is_count(segment['rows']) and isinstance(segment['files'], dict)
+                and set(segment['files']) == set(row_sizes)):
+            return 'a segment lacks its rows or files'
+        for part, size in row_sizes.items():
+            file = segment['files'][part]
+            if not _is_file(file, part) or (size and file['size'] != size * segment['rows']):
+                return f'the {part} of a segment are no file of it'
+    if content['index'] is not None and not _is_file(content['index'], 'faiss'):
+        return 'its faiss file is no file of it'
+    return ''
+
+
+def _is_count(value: Any) -> bool:
+    """Tell whether a value is a whole number from 0; JSON's ``true`` is none."""
+    return type(value) is int and value >= 0
+
+
+def _is_file(entry: Any, part: str) -> bool:
+    """Tell whether an entry describes a file of the index, by a name that it writes."""
+    return (isinstance(entry, dict) and set(entry) == {'name', 'size', 'checksum'}
+            and isinstance(entry['name'], str)
+            and re.fullmatch(rf'[0-9a-f]{{16}}\.{part}', entry['name']) is not None
+            and _is_count(entry['size']) and _is_count(entry['checksum']))
 
 
 def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
@@ -142,12 +204,16 @@ def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
         if not path.is_file():
             raise GalleryIndexError(f'the index in {folder} is incomplete: '
                                     f'{expected["name"]} is missing.')
+        if path.resolve().parent != folder.resolve():
+            raise GalleryIndexError(
+                f'the index in {folder} is no whole folder: {expected["name"]} is a link to '
+                'another place, so copy the file itself.')
         if path.stat().st_size != expected['size'] or (verify and file_entry(path) != expected):
             raise GalleryIndexError(f'the index in {folder} is damaged: {expected["name"]} is '
                                     'not as it was written.')
 
 
-def _checksum(content: Dict[str, Any]) -> int:
+def _checksum(content: dict[str, Any]) -> int:
     """Return the checksum of everything else in a manifest."""
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 

@@ -1,18 +1,20 @@
 """Load weights only where they are those of the network."""
 
 from collections import OrderedDict
-from typing import Any, Mapping, Optional
+from typing import Any
 
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 
 from mmvireid.utils.errors import CheckpointError
+
+from .weights import find_weights
 
 
 def load_matching_weights(module: nn.Module,
                           checkpoint: Any,
                           source: str,
-                          prefix: Optional[str] = None) -> None:
+                          prefix: str | None = None) -> None:
     """Load the weights of a network, and refuse those of another one.
 
     Every parameter of the module needs its weights. The checkpoint may hold more
@@ -33,7 +35,9 @@ def load_matching_weights(module: nn.Module,
     Raises:
         CheckpointError: if a parameter disagrees; the message names the first one.
     """
-    weights = _weights_of(checkpoint, source, prefix)
+    weights = find_weights(checkpoint, source)
+    if prefix is not None:
+        weights = _weights_below(weights, prefix, source)
     try:
         missing, unexpected = module.load_state_dict(weights, strict=False)
     except RuntimeError as error:
@@ -68,24 +72,17 @@ def load_matching_weights(module: nn.Module,
         logger='current')
 
 
-def _weights_of(checkpoint: Any, source: str, prefix: Optional[str]) -> dict:
-    if not isinstance(checkpoint, Mapping):
-        raise CheckpointError(f'"{source}" holds no parameters by name.')
-    saved = checkpoint.get('state_dict', checkpoint)
-    # Parallel wrappers save their own name too.
-    weights = OrderedDict((name.removeprefix('module.'), value) for name, value in saved.items())
-    if prefix is None:
-        # Versions of the modules, by which PyTorch reads old files.
-        weights._metadata = getattr(saved, '_metadata', {})
-        return weights
+def _weights_below(weights: OrderedDict[str, Tensor], prefix: str,
+                   source: str) -> OrderedDict[str, Tensor]:
+    """Return the weights of one part of a larger model."""
     start = prefix if prefix.endswith('.') else f'{prefix}.'
-    weights = {name[len(start):]: value for name, value in weights.items()
-               if name.startswith(start)}
-    if not weights:
+    found = OrderedDict((name[len(start):], value) for name, value in weights.items()
+                        if name.startswith(start))
+    if not found:
         raise CheckpointError(
             f'"{source}" has no parameters under "{prefix}": set model.backbone.init_cfg.prefix '
             'to a part that it has.')
-    return weights
+    return found
 
 
 def _another_network(module: nn.Module, source: str, first: str) -> CheckpointError:

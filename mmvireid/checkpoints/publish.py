@@ -5,26 +5,26 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
 from mmengine.config import Config
 
-from mmvireid.engine.hooks.checkpoint_guard_hook import check_weights
 from mmvireid.registry import MODELS
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
 from mmvireid.version import __version__
 
-from .embedders import read_checkpoint, weights_of
+from .reading import read_checkpoint
+from .weights import check_weights, find_weights, present_names
 
-PathLike = Union[str, os.PathLike]
+PathLike = str | os.PathLike
 
 
 def publish_checkpoint(cfg: Config,
                        checkpoint: PathLike,
-                       out: Optional[PathLike] = None,
-                       metrics: Optional[PathLike] = None) -> Path:
+                       out: PathLike | None = None,
+                       metrics: PathLike | None = None) -> Path:
     """Write the weights of a checkpoint with what a stranger needs to know.
 
     Optimiser, schedule and log are left out. What stays is tensors, text and numbers, so
@@ -49,8 +49,9 @@ def publish_checkpoint(cfg: Config,
         ConfigError: if the metrics cannot be read.
     """
     content = read_checkpoint(checkpoint)
-    weights = weights_of(content, checkpoint)
-    check_weights(MODELS.build(cfg.model).state_dict(), weights, f'"{checkpoint}"', resuming=True)
+    model = MODELS.build(cfg.model)
+    weights = present_names(find_weights(content, checkpoint), model)
+    check_weights(model, weights, str(checkpoint), needed='all')
     trained = content.get('meta') or {}
     name = Path(cfg.filename).stem if cfg.filename else Path(checkpoint).stem
     meta = dict(
@@ -70,7 +71,7 @@ def publish_checkpoint(cfg: Config,
     return target
 
 
-def _read_metrics(path: Optional[PathLike]) -> list:
+def _read_metrics(path: PathLike | None) -> list:
     """Read the numbers of a test; without a file there are none."""
     if path is None:
         return []
