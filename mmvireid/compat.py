@@ -189,12 +189,20 @@ def checkpoints_read_by(read: Callable[[str, Any], dict]) -> Iterator[None]:
 
 
 def is_resuming(runner: Any) -> bool:
-    """Tell whether a Runner goes on with a run; MMEngine has no public name for it."""
+    """Tell whether a Runner goes on with a run; MMEngine has no public name for it.
+
+    Args:
+        runner: MMEngine's Runner.
+    """
     return bool(runner._resume)
 
 
 def loaded_checkpoint(runner: Any) -> str:
-    """Return the checkpoint that a Runner starts from, or an empty text."""
+    """Return the checkpoint that a Runner starts from, or an empty text.
+
+    Args:
+        runner: MMEngine's Runner.
+    """
     return str(runner._load_from or '')
 
 
@@ -202,19 +210,30 @@ def is_testing(runner: Any) -> bool:
     """Tell whether a Runner's test has been started.
 
     MMEngine builds a loop when it is started. Asking by the public property would build it.
+
+    Args:
+        runner: MMEngine's Runner.
     """
     from mmengine.runner import BaseLoop
     return isinstance(runner._test_loop, BaseLoop)
 
 
 def validates(runner: Any) -> bool:
-    """Tell whether a training is validated; the public property would build the loop."""
+    """Tell whether a training is validated; the public property would build the loop.
+
+    Args:
+        runner: MMEngine's Runner.
+    """
     from mmengine.runner import BaseLoop
     return isinstance(runner._val_loop, BaseLoop)
 
 
 def seeds_differ_by_rank(runner: Any) -> bool:
-    """Tell whether MMEngine gives each rank another seed; no public name says it."""
+    """Tell whether MMEngine gives each rank another seed; no public name says it.
+
+    Args:
+        runner: MMEngine's Runner.
+    """
     return bool(runner._randomness_cfg.get('diff_rank_seed'))
 
 

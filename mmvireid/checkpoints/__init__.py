@@ -15,8 +15,8 @@ from .weights import (
 )
 
 __all__ = [
-    'POINTER', 'check_checkpoint', 'check_weights', 'convert_checkpoint', 'fetch_checkpoint', 'final_checkpoint',
-    'find_checkpoint', 'find_weights', 'first_names', 'load_matching_weights', 'load_weights',
-    'present_names', 'publish_checkpoint', 'read_checkpoint', 'read_for_engine',
-    'remove_unfinished', 'training_only_weights'
+    'POINTER', 'check_checkpoint', 'check_weights', 'convert_checkpoint', 'fetch_checkpoint',
+    'final_checkpoint', 'find_checkpoint', 'find_weights', 'first_names',
+    'load_matching_weights', 'load_weights', 'present_names', 'publish_checkpoint',
+    'read_checkpoint', 'read_for_engine', 'remove_unfinished', 'training_only_weights'
 ]

@@ -16,6 +16,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import get_torchvision_models
 
 from mmvireid.utils.errors import CheckpointError, CheckpointUnavailableError
+from mmvireid.utils.paths import expand_path
 
 from .weights import WEIGHTS_ENTRIES, find_weights
 
@@ -104,7 +105,7 @@ def _what_is_wrong(source: PathLike, path: Path, error: Exception) -> str:
     """Say why a file cannot be read as a checkpoint."""
     convert = ('if you trust who made it, write its weights to a new file with '
                'tools/model_converters/convert_checkpoint.py')
-    found = re.search(r'GLOBAL (\S+)|function <\S+ \S+ (\S+)', str(error))
+    found = re.search(r'GLOBAL (\S+)|(?:got|function) <([^>]+)>', str(error))
     if found:
         return (f'"{source}" holds more than weights and numbers ({found[1] or found[2]}), and '
                 f'reading that could execute anything: {convert}.')
@@ -112,8 +113,9 @@ def _what_is_wrong(source: PathLike, path: Path, error: Exception) -> str:
         start = file.read(len(_OLD_FORMAT))
     if start[:1] == b'\x80' and start != _OLD_FORMAT:
         return f'"{source}" is a plain pickle file, no checkpoint of PyTorch: {convert}.'
-    cure = ('copy it again, or take an earlier one from the same folder' if '://' not in str(source)
-            else f'delete {path}, so that it is downloaded again')
+    cure = 'copy it again, or take an earlier one from the same folder'
+    if '://' in str(source):
+        cure = f'delete {path}, so that it is downloaded again'
     return f'"{source}" is not a complete checkpoint ({type(error).__name__}): {cure}.'
 
 
@@ -170,7 +172,7 @@ def fetch_checkpoint(source: PathLike) -> Path:
         CheckpointUnavailableError: if the download fails.
     """
     if '://' not in str(source):
-        path = Path(source).expanduser()
+        path = Path(expand_path(source))
         if not path.is_file():
             raise CheckpointError(f'there is no checkpoint "{source}".')
         return path

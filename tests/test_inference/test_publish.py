@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
 from mmvireid.apis import VIReIDInferencer
-from mmvireid.config import load_config
 from mmvireid.checkpoints import publish_checkpoint
+from mmvireid.config import load_config
 from mmvireid.utils.errors import CheckpointError, ConfigError
 
 

@@ -12,16 +12,21 @@ Example:
 import argparse
 
 from mmvireid.checkpoints import convert_checkpoint, find_weights, read_checkpoint
-from mmvireid.cli import check_out_file, one_sentence_errors
+from mmvireid.cli import (
+    add_checkpoint,
+    add_out,
+    check_out_file,
+    one_sentence_errors,
+    tool_parser,
+)
 from mmvireid.utils.errors import CheckpointError
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', help='file of another program')
-    parser.add_argument('--out', required=True, metavar='NEW.pth', help='file to write')
+    parser = tool_parser(__doc__)
+    add_checkpoint(parser, 'file of another program')
+    add_out(parser, 'file to write', 'NEW.pth', required=True)
     parser.add_argument(
         '--trust', action='store_true',
         help='load the file without protection: you trust whoever made it')

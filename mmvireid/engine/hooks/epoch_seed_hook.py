@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import get_worker_info
 
+from mmvireid.compat import restart_workers, seeds_differ_by_rank
 from mmvireid.registry import FUNCTIONS, HOOKS
 
 
@@ -35,7 +36,7 @@ class EpochSeedHook(Hook):
         Raises:
             ValueError: with ``randomness.diff_rank_seed``.
         """
-        if runner._randomness_cfg.get('diff_rank_seed'):
+        if seeds_differ_by_rank(runner):
             raise ValueError(
                 'randomness.diff_rank_seed gives each rank another seed, but samplers and '
                 'clusterings need the same; leave it False: transforms draw other numbers on '
@@ -53,7 +54,7 @@ class EpochSeedHook(Hook):
         if loader.persistent_workers:
             # They would go on with the random state of the last epoch, which a resumed
             # run does not have: start them anew.
-            loader._iterator = None
+            restart_workers(loader)
 
 
 def _spawn_seeds(seed: int, epoch: int, rank: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmvireid.compat import is_resuming
 from mmvireid.registry import HOOKS
 from mmvireid.utils.files import write_atomically
 
@@ -48,7 +49,7 @@ class LastAndBestHook(Hook):
             entries = json.loads(path.read_text())['history']
             self.history = [entry for entry in entries if entry['epoch'] <= runner.epoch]
         # One answer for all: ranks on other machines may not see the file.
-        owed = [runner._resume and self._lacks_validation(runner)]
+        owed = [is_resuming(runner) and self._lacks_validation(runner)]
         broadcast_object_list(owed)
         if owed[0]:
             runner.logger.info(f'The validation of epoch {runner.epoch} is made up for.')

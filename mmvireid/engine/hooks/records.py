@@ -5,6 +5,8 @@ from typing import Optional
 
 from mmengine.runner import Runner
 
+from mmvireid.compat import is_resuming, loaded_checkpoint
+
 
 def record_to_go_on_with(runner: Runner, name: str) -> Optional[Path]:
     """Find the record of the run that is resumed.
@@ -19,9 +21,9 @@ def record_to_go_on_with(runner: Runner, name: str) -> Optional[Path]:
     Returns:
         Path | None: the file, None if nothing is resumed or there is none.
     """
-    if not runner._resume:
+    if not is_resuming(runner):
         return None
     folders = [Path(runner.work_dir)]
-    if runner._load_from:
-        folders.insert(0, Path(runner._load_from).parent)
+    if loaded_checkpoint(runner):
+        folders.insert(0, Path(loaded_checkpoint(runner)).parent)
     return next((folder / name for folder in folders if (folder / name).is_file()), None)

@@ -1,8 +1,8 @@
 """Start from ImageNet weights where they can be had."""
 
 import logging
+import os
 from inspect import signature
-from pathlib import Path
 
 from mmengine.logging import print_log
 from mmengine.model import PretrainedInit, initialize, update_init_info
@@ -12,6 +12,7 @@ from mmvireid.checkpoints import load_matching_weights, read_checkpoint
 from mmvireid.compat import records_initialisation
 from mmvireid.registry import WEIGHT_INITIALIZERS
 from mmvireid.utils.errors import CheckpointError, CheckpointUnavailableError
+from mmvireid.utils.paths import expand_path
 
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained')
@@ -56,7 +57,7 @@ class PretrainedIfAvailable(PretrainedInit):
         Args:
             module: backbone whose parameters have the names of the checkpoint.
         """
-        if '://' not in self.checkpoint and not Path(self.checkpoint).expanduser().is_file():
+        if '://' not in self.checkpoint and not os.path.isfile(expand_path(self.checkpoint)):
             hint = f': make it by "{self.made_by}"' if self.made_by else ''
             raise CheckpointError(
                 f'there is no file "{self.checkpoint}" with pre-trained weights{hint}.')
