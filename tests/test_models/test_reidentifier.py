@@ -102,9 +102,11 @@ def test_flip_is_the_normalised_mean_of_two_descriptors():
         mirrored = model(x.flip(-1), samples(modality), mode='predict')
         model.test_cfg['flip'] = True
         flipped = model(x, samples(modality), mode='predict')
-    for a, b, both in zip(plain, mirrored, flipped):
+        bare = model.describe(x, torch.tensor(modality), normalize=False)['base']
+    for a, b, both, row in zip(plain, mirrored, flipped, bare):
         mean = (a.descriptors['base'] + b.descriptors['base']) / 2
         torch.testing.assert_close(both.descriptors['base'], mean / mean.norm())
+        torch.testing.assert_close(row, mean)
     assert MODELS.build(config(AGW_HEAD, test_cfg={'flip': True})).test_cfg['flip']
 
 

@@ -68,6 +68,7 @@ def transfer_gallery(gallery: Tensor,
         ValueError: if the gallery is empty, or a feature is not finite.
     """
     gallery = at_least_float32(gallery)
+    # Every node is among its own neighbours, at cosine one: the self edge comes with the search.
     direction = unit_rows(gallery)
     cosine, column = topk(direction, direction, num_neighbors, chunk_size=block_size)
     return _messages(softmax_of_kept(cosine, cosine.new_tensor(tau_hom)), column, gallery)
@@ -98,6 +99,8 @@ def transfer_queries(query: Tensor,
     query, gallery = at_least_float32(query), at_least_float32(gallery)
     gallery_direction, query_direction = unit_rows(gallery), unit_rows(query)
     cosine, column = topk(query_direction, gallery_direction, num_neighbors, chunk_size=block_size)
+    # A query is in no gallery, so its self edge joins the found ones here. It stands first and
+    # the sort is stable, so a gallery image that equals the query comes after it.
     itself = query_direction.float().square().sum(1, keepdim=True)
     cosine, position = torch.cat([itself, cosine], dim=1).sort(
         stable=True, dim=1, descending=True)
@@ -106,6 +109,7 @@ def transfer_queries(query: Tensor,
     # Position 0 is the query itself, so a neighbour's column stands one further on.
     is_self = position == 0
     column = column.gather(1, (position - 1).clamp(min=0))
+    # Clamped columns of the self edge fetch any gallery image; its weight here is zero.
     query_out = _messages(weight.masked_fill(is_self, 0), column, gallery)
     return query_out + (weight * is_self).sum(1, keepdim=True) * query
 

@@ -84,13 +84,14 @@ class WeightedRegularizedTripletLoss(nn.Module):
             if not self.squared:
                 return self.loss_weight * functional.softplus(positive - negative).mean()
             square = (positive - negative).square()
-            self._note_dead(square.detach())
+            self._watch_dead_anchors(square.detach())
             # A gap in the wrong direction has to grow the loss, which the square alone hides.
             sign = torch.where(positive > negative, -1.0, 1.0).to(square)
             exponent = sign * square.clamp(max=MAX_EXPONENT)
             return self.loss_weight * functional.softplus(-exponent).mean()
 
-    def _note_dead(self, square: Tensor) -> None:
+    def _watch_dead_anchors(self, square: Tensor) -> None:
+        """Count the anchors without gradient, and warn once if they are most."""
         self.dead_fraction = (square > MAX_EXPONENT).to(square.dtype).mean()
         self._calls += 1
         if self._warned or (self._calls - 1) % self.check_interval:

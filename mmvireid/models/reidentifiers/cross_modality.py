@@ -163,7 +163,11 @@ class CrossModalityReIdentifier(BaseModel):
         on_device = info.to(inputs.device, non_blocking=True)
         features = self.extract_feat(inputs, info.modality)
         _check_rows(features, len(info))
-        info, auxiliary = on_device, self._auxiliary_losses()
+        info = on_device
+        auxiliary = {
+            name: loss for part in (self.backbone, self.neck) if hasattr(part, 'auxiliary_losses')
+            for name, loss in part.auxiliary_losses().items()
+        }
         if self.gather:
             features, info = map_rows(gather_rows, features), info.gather()
             auxiliary = {name: _mean_over_ranks(loss) for name, loss in auxiliary.items()}
@@ -212,14 +216,6 @@ class CrossModalityReIdentifier(BaseModel):
             if normalize:
                 descriptors = map_rows(functional.normalize, descriptors)
         return descriptors
-
-    def _auxiliary_losses(self) -> dict[str, Tensor]:
-        """Collect the losses that backbone and neck add."""
-        losses = {}
-        for part in (self.backbone, self.neck):
-            if hasattr(part, 'auxiliary_losses'):
-                losses.update(part.auxiliary_losses())
-        return losses
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any,
                               **kwargs: Any) -> None:
