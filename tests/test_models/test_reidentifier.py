@@ -280,6 +280,19 @@ def test_a_head_gets_named_tensors_and_all_that_a_batch_knows():
     assert found[0].descriptors['base'].shape == (18, )
 
 
+def test_named_tensors_under_autocast():
+    torch.manual_seed(0)
+    model = CrossModalityReIdentifier(**PARTS)
+    exact = model(*parts_batch(), mode='loss')
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = model(*parts_batch(), mode='loss')
+    assert model.head.parts.dtype == torch.bfloat16
+    for name, loss in losses.items():
+        torch.testing.assert_close(loss.float(), exact[name], rtol=0.05, atol=0)
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
+
+
 def test_rows_that_are_not_images_are_refused():
     model = CrossModalityReIdentifier(**PARTS)
     model.neck.forward = lambda x: dict(parts=x.repeat(3, 1))

@@ -91,6 +91,19 @@ class PerModality(nn.Module):
     Args:
         module: becomes the visible copy; the infrared copy starts equal to it.
         route: rows of the batch, shared by all modules of a backbone.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from mmvireid.models import PerModality
+        >>> from mmvireid.models.backbones.per_modality import ModalityRoute
+        >>> route = ModalityRoute()
+        >>> scale = PerModality(nn.Linear(1, 1, bias=False), route)
+        >>> _ = nn.init.constant_(scale.visible.weight, 2)
+        >>> _ = nn.init.constant_(scale.infrared.weight, 5)
+        >>> route.set(modality=torch.tensor([1, 0, 1]), device='cpu')
+        >>> scale(torch.ones(3, 1)).flatten().tolist()
+        [5.0, 2.0, 5.0]
     """
 
     def __init__(self, module: nn.Module, route: ModalityRoute) -> None:

@@ -40,6 +40,16 @@ def transfer_features(query: Tensor,
 
     Raises:
         ValueError: if the gallery is empty, or a feature is not finite.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import transfer_affinity, transfer_features
+        >>> query, gallery = torch.rand(2, 8), torch.rand(20, 8)
+        >>> query_out, gallery_out = transfer_features(query, gallery)
+        >>> nodes = torch.cat([query, gallery])
+        >>> dense = transfer_affinity(nodes, is_query=torch.arange(22) < 2) @ nodes
+        >>> torch.allclose(torch.cat([query_out, gallery_out]), dense, atol=1e-5)
+        True
     """
     return (transfer_queries(query, gallery, tau_het=tau_het, num_neighbors=num_neighbors,
                              block_size=block_size),
