@@ -293,6 +293,16 @@ def test_named_tensors_under_autocast():
     assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
 
 
+def test_a_neck_gets_the_last_stage_or_all_if_it_says_so():
+    model = CrossModalityReIdentifier(**PARTS)
+    stages = torch.zeros(2, 16), torch.ones(2, 16)
+    model.backbone.forward = lambda x, modality: stages
+    model.neck.forward = lambda x: x
+    assert model.extract_feat(torch.zeros(2, 3, 4, 2), None) is stages[1]
+    model.neck.takes_all_stages = True
+    assert model.extract_feat(torch.zeros(2, 3, 4, 2), None) is stages
+
+
 def test_rows_that_are_not_images_are_refused():
     model = CrossModalityReIdentifier(**PARTS)
     model.neck.forward = lambda x: dict(parts=x.repeat(3, 1))

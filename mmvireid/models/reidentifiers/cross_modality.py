@@ -43,10 +43,11 @@ class CrossModalityReIdentifier(BaseModel):
 
     Args:
         backbone: config of a :class:`CrossModalityBackbone`, or of a plain backbone,
-            which is then shared by both modalities. Of a tuple of maps the last is used;
-            a dict goes on as it is.
+            which is then shared by both modalities. Of a tuple of maps, one for each
+            stage, the last is used; a dict goes on as it is.
         head: config of a head.
-        neck: config of the pooling; None for trunks that give vectors.
+        neck: config of the pooling; None for trunks that give vectors. A neck with the
+            attribute ``takes_all_stages = True`` gets the whole tuple.
         gather: compute the losses on the rows of all ranks.
         channels_last: keep images and convolutions in memory channel by channel of a
             pixel; the same function, faster on CPUs and on GPUs with mixed precision.
@@ -139,7 +140,8 @@ class CrossModalityReIdentifier(BaseModel):
             or tensors of shape ``(N, ...)`` by name.
         """
         features = self.backbone(inputs.contiguous(memory_format=self.memory_format), modality)
-        if isinstance(features, (tuple, list)):
+        if isinstance(features, (tuple, list)) and not getattr(
+                self.neck, 'takes_all_stages', False):
             features = features[-1]
         return features if self.neck is None else self.neck(features)
 
