@@ -4,6 +4,7 @@ default_scope = 'mmvireid'
 # --cfg-options default_hooks.checkpoint.interval=5 default_hooks.last_and_best=None
 default_hooks = dict(
     interrupt=dict(type='InterruptHook'),
+    stop_at_checkpoint=dict(type='StopAtCheckpointHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     timer=dict(type='IterTimerHook'),

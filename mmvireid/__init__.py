@@ -3,7 +3,7 @@
 from .compat import (
     check_engine_family,
     hide_known_warnings,
-    say_in_one_sentence,
+    print_without_stack,
     use_atomic_writes,
 )
 from .utils.errors import EnvironmentMismatchError
@@ -12,7 +12,7 @@ from .version import __version__
 try:
     check_engine_family()
 except EnvironmentMismatchError:
-    say_in_one_sentence(EnvironmentMismatchError)
+    print_without_stack(EnvironmentMismatchError)
     raise
 hide_known_warnings()
 use_atomic_writes()

@@ -73,7 +73,7 @@ def check_engine_family(installed: Iterable[str] = ()) -> None:
             f'run {_INSTALL}.')
 
 
-def say_in_one_sentence(kind: type[Exception]) -> None:
+def print_without_stack(kind: type[Exception]) -> None:
     """Let the interpreter print uncaught errors of a kind without their stack.
 
     For an error while mmvireid is imported, before a command line can catch it.

@@ -8,10 +8,10 @@ import select
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Iterator, Optional
 
 import torch
 from mmengine.registry import Registry
@@ -19,11 +19,19 @@ from mmengine.registry import Registry
 import mmvireid.registry
 from mmvireid.config_check import accepted_keys, unknown_key
 from mmvireid.utils.errors import MMVIReIDError
-from mmvireid.utils.interrupts import remembered_interrupts
+from mmvireid.utils.interrupts import (
+    end_with_parent,
+    ignore_further_interrupts,
+    remembered_interrupts,
+    signal_of,
+)
 from mmvireid.utils.processes import leave_process_group, num_processes
 
 #: Set to any value to see the whole stack of an error.
 TRACEBACK_VARIABLE = 'MMVIREID_TRACEBACK'
+#: What gloo, NCCL and the store of a process group say when the other end has gone.
+_LOST_CONNECTION = re.compile(
+    r'gloo|NCCL|Connection (?:closed|reset|refused)|[Bb]roken pipe|[Tt]imed out waiting')
 
 
 @contextmanager
@@ -33,26 +41,30 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     Errors that mmvireid raises on purpose are printed without a stack, also when a
     data-loading process raised them, and so is a ``type`` that nobody registered;
     ``MMVIREID_TRACEBACK=1`` brings the stack back. Ctrl-C exits with code 130, also if a
-    library swallowed it on the way. A pipe that nobody reads any more ends the program
-    without a word. Any other error is a fault of the program and keeps
-    its stack. One of several processes ends here when its work has succeeded.
+    library swallowed it on the way; SIGTERM, SIGHUP and a stop at a checkpoint (SIGUSR1) with 128
+    and their number. Where one of several processes has ended, the others say so. A pipe that
+    nobody reads any more ends the program without a word. Any other error is a fault of the
+    program and keeps its stack. One of several processes ends here when its work has succeeded.
 
     Args:
         hint: sentence to print after an interruption.
     """
+    # A launcher that is killed does not end the processes that it has started.
+    if 'TORCHELASTIC_RUN_ID' in os.environ:
+        end_with_parent(os.getppid())
     try:
         with remembered_interrupts():
             yield
         sys.stdout.flush()
         if num_processes() > 1:
             leave_process_group()
-            _leave_standing(0)
+            _end_at_once(0)
     except BrokenPipeError:
-        if not _nobody_reads():
+        if not _reader_has_gone():
             raise
         sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
-        message = unknown_type(error) or wrong_arguments(error)
+        message = unknown_type(error) or wrong_arguments(error) or lost_process(error, hint)
         if message is None and _is_deliberate(error):
             message = _last_sentence(error)
         if message is None:
@@ -60,11 +72,44 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()
         _exit(f'Error: {message}', 1)
-    except KeyboardInterrupt:
-        _exit(f'\nInterrupted. {hint}'.rstrip(), 130, interrupted=True)
+    except KeyboardInterrupt as stop:
+        ignore_further_interrupts()
+        number = signal_of(stop)
+        _exit(f'\n{_stopped_by(number)} {hint}'.rstrip(), 128 + number, interrupted=True)
 
 
-def _nobody_reads() -> bool:
+def _stopped_by(number: signal.Signals) -> str:
+    """Say what ended the program."""
+    if number == signal.SIGINT:
+        return 'Interrupted.'
+    if number.name == 'SIGUSR1':
+        return 'Stopped at a checkpoint, as SIGUSR1 asks.'
+    if number == signal.SIGTERM and int(os.environ.get('WORLD_SIZE', 1)) > 1:
+        return ('Interrupted by SIGTERM, which all processes of a run get when another one has '
+                'ended.')
+    return f'Interrupted by {number.name}.'
+
+
+def lost_process(error: Exception, hint: str = '') -> str | None:
+    """Say in one sentence that another process of the run has ended.
+
+    Args:
+        error: any error.
+        hint: what to do then.
+
+    Returns:
+        The sentence; None if there are no others, or the error is another one.
+    """
+    text = str(error).strip()
+    lost = isinstance(error, torch.distributed.DistError) or isinstance(
+        error, RuntimeError) and _LOST_CONNECTION.search(text)
+    if num_processes() == 1 or not lost:
+        return None
+    return (f'another process of this run has ended, see its own message '
+            f'({text.splitlines()[0]}). {hint}').rstrip()
+
+
+def _reader_has_gone() -> bool:
     """Tell whether the reader of our output, ``head`` for example, has gone.
 
     Then what is left of it goes nowhere, or the interpreter would try again as it ends.
@@ -78,7 +123,7 @@ def _nobody_reads() -> bool:
     return gone
 
 
-def unknown_type(error: Exception) -> Optional[str]:
+def unknown_type(error: Exception) -> str | None:
     """Say in one sentence that nothing is registered under a name.
 
     Args:
@@ -101,7 +146,7 @@ def unknown_type(error: Exception) -> Optional[str]:
             'A class of your own has to be registered, in a module that custom_imports names.')
 
 
-def wrong_arguments(error: Exception) -> Optional[str]:
+def wrong_arguments(error: Exception) -> str | None:
     """Say in one sentence that a config does not have what a part is built with.
 
     Args:
@@ -137,16 +182,17 @@ def _is_deliberate(error: Exception) -> bool:
 def _exit(message: str, code: int, interrupted: bool = False) -> None:
     """Print to the terminal and leave; other ranks must not wait for this one."""
     rank = int(os.environ.get('RANK', 0))
-    print(f'[process {rank}] {message}' if rank else message, file=sys.stderr, flush=True)
+    with suppress(OSError):  # the terminal may have been closed
+        print(f'[process {rank}] {message}' if rank else message, file=sys.stderr, flush=True)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         # A collective would never return: the other ranks are elsewhere.
         os._exit(code)
     if interrupted:
-        _leave_standing(code)
+        _end_at_once(code)
     sys.exit(code)
 
 
-def _leave_standing(code: int) -> None:
+def _end_at_once(code: int) -> None:
     """End the process without taking its objects apart.
 
     After Ctrl-C some are half-built: numba's compiler, interrupted while it hands a module
@@ -156,7 +202,7 @@ def _leave_standing(code: int) -> None:
     an active exception"): its work is done, but its launcher calls the run a failure.
     """
     atexit._run_exitfuncs()  # data-loading processes end, loggers write what they hold
-    with suppress(BrokenPipeError):  # nobody reads any more
+    with suppress(OSError):  # nobody reads any more
         sys.stdout.flush()
     os._exit(code)
 

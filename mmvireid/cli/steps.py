@@ -2,35 +2,63 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Sequence, Union
 
 from mmengine.config import Config
 
 from mmvireid.checkpoints import final_checkpoint, find_checkpoint
+from mmvireid.utils.interrupts import (
+    ProgramInterrupt,
+    end_with_parent,
+    notice_passed_on,
+    signal_of,
+)
 
 
-def run_command(command: Sequence[object], cwd: Union[str, os.PathLike, None] = None) -> None:
+def run_command(command: Sequence[object], cwd: str | os.PathLike | None = None) -> None:
     """Run a command and leave with its exit code if it fails.
 
-    After Ctrl-C the command, which got it too, is given the time to end properly.
+    A signal that asks this process to end is passed on, and the command is given the time to
+    end properly; where this process is killed, the system ends the command (on Linux).
 
     Args:
         command: program and arguments.
         cwd: folder to run in.
+
+    Raises:
+        ProgramInterrupt: if a signal has ended this process or the command.
     """
-    with subprocess.Popen([str(part) for part in command], cwd=cwd) as process:
+    words, parent = [str(part) for part in command], os.getpid()
+    with subprocess.Popen(words, cwd=cwd, preexec_fn=lambda: end_with_parent(parent)) as process:
         try:
-            code = process.wait()
-        except KeyboardInterrupt:
+            with notice_passed_on(lambda number: _give_notice(process, words, number)):
+                code = process.wait()
+        except KeyboardInterrupt as stop:
+            process.send_signal(signal_of(stop))
             process.wait()
             raise
-    if code == 130:
-        raise KeyboardInterrupt
+    number = -code if code < 0 else code - 128
+    if number in {int(known) for known in signal.Signals} and number != signal.SIGPIPE:
+        raise ProgramInterrupt(number)
     if code:
         sys.exit(code)
+
+
+def _give_notice(process: subprocess.Popen, words: Sequence[str], number: int) -> None:
+    """Send a signal to a command; to what it has started if that is what trains."""
+    receivers = [process.pid]
+    if 'torch.distributed.run' in words:
+        # The launcher would die of it. Its children are listed on Linux only.
+        children = Path(f'/proc/{process.pid}/task/{process.pid}/children')
+        receivers = map(int, children.read_text().split() if children.is_file() else ())
+    for pid in receivers:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(pid, number)
 
 
 def run_step(step: str, *command: object) -> None:

@@ -17,6 +17,7 @@ from mmvireid.engine import (
     CheckpointGuardHook,
     EpochSeedHook,
     LastAndBestHook,
+    StopAtCheckpointHook,
     seed_worker,
 )
 from mmvireid.utils.errors import CheckpointError, EvaluationError, TrainingDivergedError
@@ -310,3 +311,14 @@ def test_a_validation_that_was_interrupted_is_made_up_for(tmp_path, epoch, recor
 def test_an_unknown_metric_names_the_known_ones(tmp_path):
     with pytest.raises(KeyError, match='follows "mINP"'):
         validated(LastAndBestHook('mINP'), tmp_path, 1, 1.0)
+
+
+def test_a_notice_between_two_stages_stops_before_the_second(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        'mmvireid.engine.hooks.stop_at_checkpoint_hook.checkpoint_is_asked_for',
+        lambda: bool(asked))
+    StopAtCheckpointHook().before_train(None)
+    asked.append('SIGUSR1')
+    with pytest.raises(KeyboardInterrupt):
+        StopAtCheckpointHook().before_train(None)

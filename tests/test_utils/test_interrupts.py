@@ -11,7 +11,12 @@ import pytest
 
 from mmvireid.cli import one_sentence_errors
 from mmvireid.engine import InterruptHook
-from mmvireid.utils.interrupts import raise_noted_interrupt, remembered_interrupts
+from mmvireid.utils.interrupts import (
+    checkpoint_is_asked_for,
+    notice_passed_on,
+    raise_noted_interrupt,
+    remembered_interrupts,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,15 +31,23 @@ def default_handler():
 def interrupted(monkeypatch, capsys):
     """Run a function below the guard of a command line; tell what was printed at the end."""
 
-    def run(function):
+    def run(function, number=signal.SIGINT):
         # The command line would end this process.
-        monkeypatch.setattr('mmvireid.cli.errors._leave_standing', sys.exit)
-        with pytest.raises(SystemExit) as stop, one_sentence_errors('Start again.'):
-            function()
-        assert stop.value.code == 130
+        monkeypatch.setattr('mmvireid.cli.errors._end_at_once', sys.exit)
+        handlers = {n: signal.getsignal(n) for n in (*ENDING, signal.SIGUSR1)}
+        try:
+            with pytest.raises(SystemExit) as stop, one_sentence_errors('Start again.'):
+                function()
+        finally:
+            for known, handler in handlers.items():
+                signal.signal(known, handler)
+        assert stop.value.code == 128 + number
         return capsys.readouterr().err
 
     return run
+
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def press_ctrl_c():
@@ -85,6 +98,62 @@ def test_an_error_that_a_library_made_of_it_is_an_interruption(interrupted):
             raise SyntaxError('the config cannot be formatted') from None
 
     assert interrupted(format_the_config) == '\nInterrupted. Start again.\n'
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_end_as_ctrl_c_does(interrupted, number):
+    said = interrupted(lambda: signal.raise_signal(number), number)
+    assert said == f'\nInterrupted by {number.name}. Start again.\n'
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_sigterm_to_one_of_several_processes(interrupted, monkeypatch):
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    said = interrupted(lambda: signal.raise_signal(signal.SIGTERM), signal.SIGTERM)
+    assert 'which all processes of a run get when another one has ended. Start again.' in said
+
+
+def test_a_second_press_does_not_disturb_the_end(interrupted, monkeypatch):
+    """At any time: while the first one is handled, and after the sentence was printed."""
+    monkeypatch.setattr('mmvireid.utils.interrupts._SAME_PRESS', float('inf'))
+    monkeypatch.setattr('mmvireid.cli.errors._stopped_by', lambda number: press_ctrl_c() or 'End.')
+
+    def press_twice():
+        try:
+            press_ctrl_c()
+        finally:
+            press_ctrl_c()
+
+    assert interrupted(press_twice) == '\nEnd. Start again.\n'
+
+
+def test_somebody_who_insists_is_heard(monkeypatch):
+    monkeypatch.setattr('mmvireid.utils.interrupts._SAME_PRESS', 0.0)
+    heard = []
+
+    def press_twice():
+        try:
+            press_ctrl_c()
+        finally:
+            try:
+                press_ctrl_c()
+            except KeyboardInterrupt:
+                heard.append('the second')
+
+    with pytest.raises(KeyboardInterrupt), remembered_interrupts():
+        press_twice()
+    assert heard == ['the second']
+
+
+def test_a_notice_is_noted_and_passed_on():
+    received = []
+    with remembered_interrupts(), notice_passed_on(received.append):
+        assert not checkpoint_is_asked_for()
+        signal.raise_signal(signal.SIGUSR1)
+        assert checkpoint_is_asked_for()
+    assert received == [signal.SIGUSR1]
+    assert not checkpoint_is_asked_for()
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 
 
 def test_each_press_acts_at_once():

@@ -8,8 +8,10 @@ from .interrupt_hook import InterruptHook
 from .last_and_best_hook import LastAndBestHook
 from .pseudo_label_hook import PseudoLabelHook
 from .safe_checkpoint_hook import SafeCheckpointHook
+from .stop_at_checkpoint_hook import StopAtCheckpointHook
 
 __all__ = [
     'CheckLossHook', 'CheckpointGuardHook', 'EMAHook', 'EpochSeedHook', 'InterruptHook',
-    'LastAndBestHook', 'PseudoLabelHook', 'SafeCheckpointHook', 'seed_worker'
+    'LastAndBestHook', 'PseudoLabelHook', 'SafeCheckpointHook', 'StopAtCheckpointHook',
+    'seed_worker'
 ]
