@@ -120,7 +120,7 @@ def stage_files(path: Union[str, os.PathLike]) -> list[str]:
         that is no chain.
 
     Raises:
-        ConfigError: if a chain holds anything else, no stage, or another chain.
+        ConfigError: if a chain holds anything else, or no stage.
     """
     cfg = _read(path)
     if 'stages' not in cfg:
@@ -132,11 +132,7 @@ def stage_files(path: Union[str, os.PathLike]) -> list[str]:
             'the configs of the stages.')
     if not isinstance(cfg.stages, list) or not cfg.stages:
         raise ConfigError(f'{path} should list config files in stages.')
-    files = [os.path.join(Path(path).parent, str(file)) for file in cfg.stages]
-    for file in files:
-        if 'stages' in _read(file):
-            raise ConfigError(f'{file} is a chain itself: list its stages in {path} instead.')
-    return files
+    return [os.path.join(Path(path).parent, str(file)) for file in cfg.stages]
 
 
 def _work_dir_of_chain(path: Union[str, os.PathLike], work_dir: Optional[str]) -> str:
@@ -174,6 +170,8 @@ def _divide_options(files: Sequence[str], options: dict) -> list[dict]:
 
 def _problems(file: str, options: dict) -> dict[str, ConfigError]:
     """Try options on a stage; give those that do not fit, with what is wrong."""
+    if not options:
+        return {}
     with suppress(ConfigError):
         _read(file, options)
         return {}
@@ -190,6 +188,8 @@ def _load_run(path: Union[str, os.PathLike], options: dict, work_dir: Optional[s
               launcher: str) -> Config:
     """Read the config of one run and prepare it."""
     cfg = _read(path, options)
+    if 'stages' in cfg:
+        raise ConfigError(f'{path} is a chain itself: list its stages instead.')
     _check_batch(cfg)
     _compare_graphs(cfg)
     # MMEngine lets only its own default hooks be switched off by None.

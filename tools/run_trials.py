@@ -21,14 +21,15 @@ from mmvireid.cli import (
     add_config,
     add_config_options,
     add_work_dir,
-    check_work_dir,
     claim_folder,
+    lock_work_dir,
     one_sentence_errors,
     positive,
     run_command,
+    shell_path,
     tool_parser,
 )
-from mmvireid.config import load_config
+from mmvireid.config import load_config, load_stages
 from mmvireid.evaluation import format_table, summarize
 from mmvireid.utils.errors import ConfigError
 
@@ -62,6 +63,8 @@ def parse_args() -> argparse.Namespace:
         default=1,
         help="processes per training, among which the recipe's batch is divided")
     parser.add_argument('--amp', action='store_true', help='train with mixed precision')
+    parser.add_argument(
+        '--reuse-stages', type=shell_path, metavar='DIR', help='as in tools/train.py')
     parser.add_argument('--tta', action='store_true', help='test with flip averaging')
     parser.add_argument('--markdown', action='store_true', help='print a Markdown table')
     add_config_options(parser)
@@ -100,7 +103,7 @@ def divide_batch(cfg, gpus: int) -> list[str]:
 def run_trial(args: argparse.Namespace, trial: int, cfg, folder: Path) -> list:
     """Train and test one trial unless its results exist; return them."""
     results = folder / 'results.json'
-    claim_folder(folder, cfg, tta=args.tta, amp=args.amp)
+    claim_folder(folder, load_stages(args.config, args.cfg_options), tta=args.tta, amp=args.amp)
     options = ['--cfg-options', *args.cfg_option_words,
                *(f'{key}={trial}' for key in cfg.trial_keys)]
     if not results.is_file():
@@ -108,6 +111,8 @@ def run_trial(args: argparse.Namespace, trial: int, cfg, folder: Path) -> list:
         if checkpoint is None or Path(checkpoint).name != final_checkpoint(cfg):
             print(f'\n=== trial {trial}: training in {folder}', flush=True)
             extra = ['--resume'] + (['--amp'] if args.amp else [])
+            if args.reuse_stages:
+                extra += ['--reuse-stages', args.reuse_stages]
             launch('train.py', args.gpus, [
                 args.config, '--work-dir', folder, *extra, *options,
                 *divide_batch(cfg, args.gpus)
@@ -138,8 +143,8 @@ def main() -> None:
     with one_sentence_errors('Start the same command again to continue.'):
         cfg = read_config(args)
         work_dir = Path(args.work_dir or Path('work_dirs') / f'{Path(args.config).stem}_trials')
-        check_work_dir(work_dir)
         divide_batch(cfg, args.gpus)
+        lock_work_dir(work_dir)
         trials = {
             trial: run_trial(args, trial, cfg, work_dir / f'trial_{trial}')
             for trial in args.trials

@@ -18,6 +18,7 @@ from mmvireid.cli import (
     add_test_arguments,
     check_out_file,
     check_work_dir,
+    lock_work_dir,
     one_sentence_errors,
     run_test,
     shell_path,
@@ -50,7 +51,7 @@ def main() -> None:
     args = parse_args()
     with one_sentence_errors():
         cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-        check_work_dir(cfg.work_dir)
+        lock_work_dir(cfg.work_dir, cfg.launcher)
         cfg.load_from = args.checkpoint or cfg.get('load_from')
         if cfg.load_from:
             check_checkpoint(cfg.load_from)

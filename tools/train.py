@@ -6,6 +6,7 @@ Examples:
     python tools/train.py configs/cift/cift_r50_120e_sysu.py --amp
     python tools/train.py configs/cift/cift_r50_120e_sysu.py --resume
     python tools/train.py configs/bmil/bmil_r50-agw_2x50e_sysu.py    # all its stages
+    python tools/train.py configs/bmil/bmil_r50-agw_2x50e_sysu_m4.py --reuse-stages work_dirs
 """
 
 import argparse
@@ -13,11 +14,9 @@ from typing import Optional
 
 import torch
 
-from mmvireid.checkpoints import remove_unfinished
 from mmvireid.cli import (
     add_config,
     add_run_arguments,
-    check_work_dir,
     one_sentence_errors,
     shell_path,
     tool_parser,
@@ -46,6 +45,12 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='continue a run, or a chain of stages in whichever stage it was: from the newest '
         'checkpoint of its work directory, or from a file')
+    parser.add_argument(
+        '--reuse-stages',
+        type=shell_path,
+        metavar='DIR',
+        help='train no stage again that was trained in or below this folder, by another chain or '
+        'by itself, with all the same settings')
     parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU)')
     parser.add_argument(
         '--auto-scale-lr',
@@ -93,11 +98,9 @@ def main() -> None:
     with one_sentence_errors('Continue with the same command and --resume.'):
         stages = load_stages(args.config, args.cfg_options, args.work_dir, args.launcher)
         for cfg in stages:
-            check_work_dir(cfg.work_dir)
-            remove_unfinished(cfg.work_dir)
             apply_options(cfg, args)
         write_demo_data(stages[-1])
-        train_stages(stages, args.resume)
+        train_stages(stages, args.resume, args.reuse_stages)
 
 
 if __name__ == '__main__':

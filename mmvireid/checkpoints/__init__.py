@@ -6,7 +6,6 @@ from .files import (
     final_checkpoint,
     find_checkpoint,
     last_stage_dir,
-    remove_unfinished,
 )
 from .matching import load_matching_weights
 from .publish import publish_checkpoint
@@ -24,5 +23,5 @@ __all__ = [
     'POINTER', 'check_checkpoint', 'check_weights', 'convert_checkpoint', 'fetch_checkpoint',
     'final_checkpoint', 'find_checkpoint', 'find_weights', 'first_names', 'last_stage_dir',
     'load_matching_weights', 'load_weights', 'present_names', 'publish_checkpoint',
-    'read_checkpoint', 'read_for_engine', 'remove_unfinished', 'training_only_weights'
+    'read_checkpoint', 'read_for_engine', 'training_only_weights'
 ]

@@ -51,16 +51,6 @@ def last_stage_dir(work_dir: str | os.PathLike) -> Path:
     return max(stages, key=lambda path: int(path.name[len('stage_'):]), default=Path(work_dir))
 
 
-def remove_unfinished(work_dir: str | os.PathLike) -> None:
-    """Delete what a killed run left of a checkpoint that it was writing.
-
-    Args:
-        work_dir: folder of the run.
-    """
-    for path in Path(work_dir).glob('.*.pth.*'):
-        path.unlink(missing_ok=True)  # another process of the same run may be faster
-
-
 def final_checkpoint(cfg: Config) -> str:
     """Return the file name of a config's last checkpoint.
 

@@ -10,11 +10,16 @@ from mmengine.dist import is_main_process
 
 from mmvireid.checkpoints import check_checkpoint, final_checkpoint, find_checkpoint
 from mmvireid.utils.errors import CheckpointError
+from mmvireid.utils.processes import launched_processes, main_process_computes
 
+from .folder_lock import lock_work_dir
+from .run_settings import check_settings, find_same_run, record_settings
 from .runs import run_training
 
 
-def train_stages(stages: Sequence[Config], resume: Optional[str] = None) -> None:
+def train_stages(stages: Sequence[Config],
+                 resume: Optional[str] = None,
+                 reuse: Optional[str] = None) -> None:
     """Train the stages of a method one after the other; a single run is a chain of one.
 
     Each stage is an ordinary run that starts from the last weights of the one before it. A
@@ -29,36 +34,52 @@ def train_stages(stages: Sequence[Config], resume: Optional[str] = None) -> None
     each Runner and each epoch. So nothing of a stage reaches the next but its checkpoint, and
     a chain that was stopped and resumed computes what an unbroken one does.
 
+    The folder of each stage belongs to this process until it ends.
+
     Args:
         stages: what :func:`mmvireid.config.load_stages` gave.
         resume: 'auto' to go on in whichever stage it was, or a checkpoint of one of the
             stages to go on from. Finished stages are not run again.
+        reuse: folder of other runs. A stage that has been trained there, with all the same
+            settings, is not trained again.
 
     Raises:
         CheckpointError: if a checkpoint to start from is missing or broken, or belongs to
-            no stage.
+            no stage; without ``resume``, if the folder of a stage holds checkpoints.
+        ConfigError: if the run to go on with has been begun with other settings.
+        WorkDirError: if another process is at work in the folder of a stage.
     """
+    for cfg in stages:
+        lock_work_dir(cfg.work_dir, cfg.launcher)
     found = _resume_points(stages, resume)
     begun = [number for number, cfg in enumerate(stages)
              if found[number] or cfg.get('load_from')]
     previous = None
     for number in range(begun[-1] if begun else 0, len(stages)):
         cfg, checkpoint, last = stages[number], found[number], number + 1 == len(stages)
+        if previous:
+            cfg.load_from = previous
         if not last and checkpoint and Path(checkpoint).name == final_checkpoint(cfg):
             _say(f'Stage {number + 1} of {len(stages)} is finished: {checkpoint}')
             previous = checkpoint
             continue
+        if not last and reuse and not checkpoint:
+            previous = find_same_run(cfg, reuse)
+            if previous:
+                _say(f'Stage {number + 1} of {len(stages)} has been trained before: {previous}')
+                continue
         if checkpoint:
             cfg.resume, cfg.load_from = True, checkpoint
-        elif previous:
-            cfg.load_from = previous
+        if launched_processes(cfg.launcher)[0] == 0:
+            record_settings(cfg, keep_start=resume == 'auto' and checkpoint is not None)
         if cfg.get('load_from'):
             check_checkpoint(cfg.load_from)
         if len(stages) > 1:
             _say(f'Stage {number + 1} of {len(stages)} trains in {cfg.work_dir}' + (
                 f', from {cfg.load_from}' if cfg.get('load_from') else ''))
         run_training(cfg)
-        previous = find_checkpoint(cfg.work_dir)
+        # The others must not look before the main process has saved its last checkpoint.
+        previous = main_process_computes(lambda folder=cfg.work_dir: find_checkpoint(folder))
         # A Runner and its hooks refer to each other: without this, the network of a stage
         # would lie beside that of the next one.
         gc.collect()
@@ -68,23 +89,31 @@ def train_stages(stages: Sequence[Config], resume: Optional[str] = None) -> None
 def _resume_points(stages: Sequence[Config], resume: Optional[str]) -> list[Optional[str]]:
     """Return the checkpoint that each stage goes on from, None where there is none."""
     folders = [cfg.work_dir for cfg in stages]
+    own = [find_checkpoint(folder) for folder in folders]
+    if resume is None:
+        for checkpoint in filter(None, own):
+            raise CheckpointError(
+                f'"{checkpoint}" is of an earlier run: go on with that run by --resume, choose '
+                'another --work-dir, or delete its checkpoints.')
+        return own
     if resume == 'auto':
-        found = [find_checkpoint(folder) for folder in folders]
-        if not any(found):
+        for cfg, checkpoint in zip(stages, own):
+            if checkpoint:
+                check_settings(cfg)
+        if not any(own):
             folder = folders[0] if len(folders) == 1 else Path(folders[0]).parent
             _say(f'{folder} holds no checkpoint yet: training starts at the beginning.')
-        return found
+        return own
     points: list[Optional[str]] = [None] * len(stages)
-    if resume is not None:
-        inside = [number for number, folder in enumerate(folders)
-                  if Path(resume).resolve().parent == Path(folder).resolve()]
-        if not inside and len(stages) > 1:
-            raise CheckpointError(
-                f'"{resume}" lies in no folder of a stage ({", ".join(folders)}), so it is '
-                'unclear which stage goes on from it: start the second stage with its weights '
-                f'by --cfg-options stages.1.load_from={resume}, or train the config of the '
-                'stage by itself.')
-        points[inside[0] if inside else 0] = resume
+    inside = [number for number, folder in enumerate(folders)
+              if Path(resume).resolve().parent == Path(folder).resolve()]
+    if not inside and len(stages) > 1:
+        raise CheckpointError(
+            f'"{resume}" lies in no folder of a stage ({", ".join(folders)}), so it is '
+            'unclear which stage goes on from it: start the second stage with its weights '
+            f'by --cfg-options stages.1.load_from={resume}, or train the config of the '
+            'stage by itself.')
+    points[inside[0] if inside else 0] = resume
     return points
 
 

@@ -74,7 +74,7 @@ def run_step(step: str, *command: object) -> None:
 
 
 def train_once(step: str, config: str, cfg: Config, work_dir: Path,
-               options: Sequence[str] = ()) -> str:
+               options: Sequence[str] = (), reuse: Path | None = None) -> str:
     """Train unless the last checkpoint exists; go on where a training was stopped.
 
     Args:
@@ -83,6 +83,7 @@ def train_once(step: str, config: str, cfg: Config, work_dir: Path,
         cfg: what it says, to know its last epoch; of a chain, what its last stage says.
         work_dir: folder of the run.
         options: further words of the command line.
+        reuse: folder of other runs, from which stages that are the same are taken.
 
     Returns:
         The last checkpoint.
@@ -91,7 +92,9 @@ def train_once(step: str, config: str, cfg: Config, work_dir: Path,
     if checkpoint is not None and Path(checkpoint).name == final_checkpoint(cfg):
         print(f'\n=== {step}: already done, {checkpoint}')
         return checkpoint
-    run_step(step, 'tools/train.py', config, '--work-dir', work_dir, '--resume', *options)
+    shared = [] if reuse is None else ['--reuse-stages', reuse]
+    run_step(step, 'tools/train.py', config, '--work-dir', work_dir, '--resume', *shared,
+             *options)
     return find_checkpoint(work_dir)
 
 

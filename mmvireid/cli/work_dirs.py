@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Union
+from typing import Sequence, Union
 
 from mmengine.config import Config
 
@@ -46,19 +46,20 @@ def check_out_file(path: Union[str, os.PathLike]) -> None:
     check_work_dir(Path(path).parent)
 
 
-def claim_folder(folder: Union[str, os.PathLike], cfg: Config, **more: object) -> None:
+def claim_folder(folder: Union[str, os.PathLike], stages: Sequence[Config],
+                 **more: object) -> None:
     """Make sure that the results in a folder belong to what is asked for now.
 
     Args:
         folder: made when missing; ``request.json`` in it says what it is for.
-        cfg: config of the run, overrides included.
+        stages: configs of its runs, overrides included.
         **more: further settings that change results.
 
     Raises:
         ConfigError: if the folder holds results of something else.
     """
     path = Path(folder) / 'request.json'
-    request = dict(config=cfg.pretty_text, **more)
+    request = dict(config='\n'.join(cfg.pretty_text for cfg in stages), **more)
     if path.is_file() and json.loads(path.read_text()) != request:
         raise ConfigError(
             f'"{folder}" holds results of another config or of other options: choose another '

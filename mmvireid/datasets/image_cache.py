@@ -1,5 +1,7 @@
 """Decoded and resized images on disk."""
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -45,6 +47,7 @@ class ImageCache:
         self._shape = (*self.size, 3)
         self._num_bytes = int(np.prod(self._shape))
         self._mode = new_file_mode()
+        self._tidied: set[str] = set()
         self._digests: Dict[str, Tuple[Tuple[int, int], str]] = {}
 
     def get(self, path: str, decode: Callable[[bytes], np.ndarray]) -> np.ndarray:
@@ -104,9 +107,12 @@ class ImageCache:
 
     def _write(self, target: str, image: np.ndarray) -> None:
         try:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(
-                dir=os.path.dirname(target), suffix='.partial')
+            folder = os.path.dirname(target)
+            if folder not in self._tidied:
+                os.makedirs(folder, exist_ok=True)
+                self._remove_unfinished(folder)
+                self._tidied.add(folder)
+            descriptor, temporary = self._unfinished_file(folder)
             try:
                 with os.fdopen(descriptor, 'wb') as file:
                     file.write(image.tobytes())
@@ -120,3 +126,22 @@ class ImageCache:
             raise DatasetError(
                 f'cannot write the image cache in "{self.folder}" ({error.strerror}): free '
                 'space, choose another cache_dir, or set cache_dir=None') from error
+
+    @staticmethod
+    def _unfinished_file(folder: str) -> tuple[int, str]:
+        """Make a file to write to, locked until it is closed; give descriptor and name."""
+        while True:
+            descriptor, name = tempfile.mkstemp(dir=folder, suffix='.partial')
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor, name
+            # Another process met it before it was locked, and took it for a killed one's.
+            os.close(descriptor)
+
+    @staticmethod
+    def _remove_unfinished(folder: str) -> None:
+        """Delete what killed processes were writing here: what nobody has locked any more."""
+        for path in Path(folder).glob('*.partial'):
+            with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()

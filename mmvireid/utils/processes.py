@@ -4,6 +4,7 @@ What is here is collective: every process has to make the same calls in the same
 single process, with or without ``torch.distributed``, the functions do the obvious thing.
 """
 
+import os
 import pickle
 from datetime import timedelta
 from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
@@ -114,3 +115,26 @@ def main_process_computes(function: Callable[[], Result]) -> Result:
     if not succeeded:
         raise RuntimeError(answer)
     return answer
+
+
+#: Launcher -> variables in which it tells a process its rank and how many there are.
+_LAUNCHERS = {
+    'pytorch': ('RANK', 'WORLD_SIZE'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'),
+}
+
+
+def launched_processes(launcher: str) -> tuple[int, int]:
+    """Tell which process this is and how many there are, before they have joined a group.
+
+    Args:
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        The rank, and the number of processes.
+    """
+    if launcher not in _LAUNCHERS:
+        return 0, 1
+    rank, number = _LAUNCHERS[launcher]
+    return int(os.environ.get(rank, 0)), int(os.environ.get(number, 1))

@@ -12,10 +12,12 @@ import time
 from pathlib import Path
 
 from mmvireid.cli import (
+    DEMO_LOCK,
     add_config_options,
     add_work_dir,
     claim_folder,
     evaluate_once,
+    lock_work_dir,
     one_sentence_errors,
     run_step,
     shell_path,
@@ -66,7 +68,8 @@ def run_steps(args: argparse.Namespace) -> None:
             f'{args.config} does not say what pictures to draw in demo_data, as {CONFIG} does: '
             'train it with tools/train.py, or write a config that inherits from that one.')
     work_dir = Path(args.work_dir)
-    claim_folder(work_dir, cfg)
+    lock_work_dir(work_dir, name=DEMO_LOCK)
+    claim_folder(work_dir, [cfg])
     data, root = cfg.demo_data, cfg.test_dataloader.dataset.data_root
     run_step(
         '1/5 Draw synthetic pedestrians in the layout of SYSU-MM01',

@@ -15,17 +15,19 @@ from pathlib import Path
 
 from mmvireid.checkpoints import last_stage_dir
 from mmvireid.cli import (
+    DEMO_LOCK,
     add_config_options,
     add_work_dir,
     claim_folder,
     evaluate_once,
+    lock_work_dir,
     one_sentence_errors,
     shell_path,
     tool_parser,
     train_once,
     write_demo_data,
 )
-from mmvireid.config import load_config
+from mmvireid.config import load_config, load_stages
 from mmvireid.evaluation import format_table, summarize
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +85,7 @@ def run_steps(args: argparse.Namespace) -> None:
     """Train, test, and print the tables."""
     start = time.time()
     work_dir = Path(args.work_dir)
+    lock_work_dir(work_dir, name=DEMO_LOCK)
     common = ['--cfg-options', *args.cfg_option_words] if args.cfg_options else []
     pretrain = load_config(args.pretrain)
     train_once('Pre-train on other synthetic people, visible images only, with their identities',
@@ -119,11 +122,11 @@ def run_variant(args: argparse.Namespace, work_dir: Path, variant: str, seed: in
     """Train and test one variant with one seed; return the file with the numbers."""
     config = config_of(args, variant)
     options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_option_words]
-    cfg = load_config(config, {'randomness.seed': seed, **args.cfg_options})
+    stages = load_stages(config, {'randomness.seed': seed, **args.cfg_options})
     folder = work_dir / f'{variant}_seed{seed}'
-    claim_folder(folder, cfg)
+    claim_folder(folder, stages)
     name = f'{variant} ({VARIANTS[variant]}), seed {seed}'
-    checkpoint = train_once(f'Train {name}', config, cfg, folder, options)
+    checkpoint = train_once(f'Train {name}', config, stages[-1], folder, options, reuse=work_dir)
     return evaluate_once(f'Test {name}', config, folder / 'test', options, checkpoint)
 
 

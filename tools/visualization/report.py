@@ -19,6 +19,7 @@ from mmvireid.cli import (
     add_run_arguments,
     add_test_arguments,
     check_work_dir,
+    lock_work_dir,
     one_sentence_errors,
     positive,
     run_test,
@@ -82,7 +83,7 @@ def main() -> None:
     args = parse_args()
     with one_sentence_errors():
         cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-        check_work_dir(cfg.work_dir)
+        lock_work_dir(cfg.work_dir, cfg.launcher)
         check_checkpoint(args.checkpoint)
         cfg.load_from = args.checkpoint
         if args.tta:

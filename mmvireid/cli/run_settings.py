@@ -1,0 +1,137 @@
+"""What decides the weights of a run, and the record of it in the run's folder."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.config import Config
+
+from mmvireid.checkpoints import final_checkpoint, find_checkpoint
+from mmvireid.registry import HOOKS
+from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.files import write_atomically
+from mmvireid.utils.processes import launched_processes
+
+#: The record, in the folder of each run.
+RECORD = 'run.json'
+#: Top-level keys of a config from which the weights follow.
+_DECISIVE = ('model', 'data_preprocessor', 'train_dataloader', 'train_cfg', 'optim_wrapper',
+             'param_scheduler', 'auto_scale_lr', 'default_hooks', 'custom_hooks', 'randomness',
+             'sync_bn', 'load_from')
+#: Keys below them that decide where and how fast, not what is computed.
+_INDIFFERENT = re.compile(
+    r'train_dataloader\.(num_workers|persistent_workers|prefetch_factor|pin_memory)|'
+    r'train_cfg\.(val_|dynamic_intervals)|model\.(test_cfg|channels_last)|'
+    r'.*\.(cache_dir|made_by)$')
+#: Hooks that watch, report and save.
+_WATCHERS = {
+    'CheckLossHook', 'CheckpointGuardHook', 'CheckpointHook', 'InterruptHook', 'IterTimerHook',
+    'LastAndBestHook', 'LoggerHook', 'RuntimeInfoHook', 'SafeCheckpointHook'
+}
+#: What may be another thing when a run goes on: its length, where it started, where its images
+#: lie, and how many processes share the work.
+_MAY_CHANGE = re.compile(
+    r'train_cfg\.max_(epochs|iters)|load_from|processes|.*\.(data_root|num_workers)$')
+
+
+def settings_of(cfg: Config) -> dict[str, Any]:
+    """Name everything in a config from which the weights of its run follow.
+
+    Args:
+        cfg: config of a run, as it is about to train.
+
+    Returns:
+        Dotted key -> plain value; ``processes`` is their number.
+    """
+    found = {key: cfg[key] for key in _DECISIVE if cfg.get(key) is not None}
+    for kind in ('default_hooks', 'custom_hooks'):
+        hooks = found.get(kind, {})
+        pairs = hooks.items() if isinstance(hooks, dict) else enumerate(hooks)
+        found[kind] = {str(key): hook for key, hook in pairs if hook and not _only_watches(hook)}
+    if found.get('load_from'):
+        found['load_from'] = str(Path(found['load_from']).absolute())
+    flat = _flatten(found)
+    flat['processes'] = launched_processes(cfg.get('launcher', 'none'))[1]
+    return {key: value for key, value in flat.items() if not _INDIFFERENT.match(key)}
+
+
+def check_settings(cfg: Config) -> None:
+    """Refuse to go on with a run that another config has begun.
+
+    MMEngine would take the weights, the seed and the learning rate of the old run and report
+    them as the new one's.
+
+    Args:
+        cfg: config of a run that is about to be resumed from its own folder.
+
+    Raises:
+        ConfigError: names the first setting that differs.
+    """
+    record = Path(cfg.work_dir) / RECORD
+    if not record.is_file():  # made by MMEngine itself, or by an older version
+        return
+    before, now = json.loads(record.read_text()), settings_of(cfg)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key) and not _MAY_CHANGE.match(key):
+            raise ConfigError(
+                f'"{cfg.work_dir}" holds a run whose {key} is {before.get(key)}, not '
+                f'{now.get(key)}: choose another --work-dir for a new run, or go on with the old '
+                f'one by its own settings (its checkpoint named after --resume goes on with any).')
+
+
+def record_settings(cfg: Config, keep_start: bool = False) -> None:
+    """Write down what decides the weights of a run, in its folder.
+
+    Args:
+        cfg: config of a run that is about to train.
+        keep_start: the run goes on; where it once started stays in the record.
+    """
+    path, settings = Path(cfg.work_dir) / RECORD, settings_of(cfg)
+    if keep_start:
+        settings.pop('load_from', None)
+        before = json.loads(path.read_text()) if path.is_file() else {}
+        settings.update({key: before[key] for key in ('load_from', ) if key in before})
+    write_atomically(json.dumps(settings, indent=1, sort_keys=True).encode(), path)
+
+
+def find_same_run(cfg: Config, folder: str) -> Optional[str]:
+    """Find the last checkpoint of a finished run that computes the same as a config.
+
+    Args:
+        cfg: config of a run.
+        folder: where to look, with all folders below it.
+
+    Returns:
+        The checkpoint; None if there is no such run. Without a seed none is the same.
+    """
+    if cfg.randomness.get('seed') is None:
+        return None
+    wanted = settings_of(cfg)
+    for record in sorted(Path(folder).rglob(RECORD)):
+        checkpoint = find_checkpoint(record.parent)
+        finished = checkpoint is not None and Path(checkpoint).name == final_checkpoint(cfg)
+        if finished and json.loads(record.read_text()) == wanted:
+            return checkpoint
+    return None
+
+
+def _only_watches(hook: dict) -> bool:
+    """Tell whether a hook leaves the weights alone."""
+    kind = hook.get('type')
+    if str(kind).rpartition('.')[2] in _WATCHERS:
+        return True
+    found = HOOKS.get(kind) if isinstance(kind, str) else kind
+    return found is not None and found.__module__.startswith('mmvireid.visualization')
+
+
+def _flatten(value: Any, key: str = '') -> dict[str, Any]:
+    """Give nested dicts and lists as one dict of dotted keys and plain values."""
+    if not isinstance(value, (dict, list, tuple)):
+        plain = value is None or isinstance(value, (bool, int, float, str))
+        return {key: value if plain else str(value)}
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    flat: dict[str, Any] = {}
+    for name, child in pairs:
+        flat.update(_flatten(child, f'{key}.{name}' if key else str(name)))
+    return flat
