@@ -145,7 +145,7 @@ def test_a_new_run_does_not_begin_among_the_checkpoints_of_another(chain, traine
     ({'randomness.seed': 9}, 'randomness.seed is 0, not 9'),
     ({'optim_wrapper.optimizer.lr': 0.5}, 'optim_wrapper.optimizer.lr is 0.1, not 0.5'),
     ({'train_dataloader.sampler.num_ids': 4, 'train_dataloader.batch_size': 32}, 'batch_size'),
-    ({'train_dataloader.dataset.pipeline.1.padding': 1}, 'padding is 3, not 1'),
+    ({'train_dataloader.dataset.pipeline.1.padding': 1}, 'padding is 4, not 1'),
     ({'custom_hooks': [dict(type='EMAHook')]}, 'custom_hooks.0.type is None, not EMAHook')])
 def test_a_run_goes_on_by_its_own_settings(chain, trained, tmp_path, options, key):
     config = chain.with_stem('first')

@@ -1,5 +1,6 @@
 """The cache: same pixels, notices changes, safe for several writers."""
 
+import fcntl
 import os
 import pickle
 
@@ -156,3 +157,17 @@ def test_decoder_of_another_size_is_a_fault_of_the_caller(tmp_path):
     cache = ImageCache(str(tmp_path / 'cache'), (4, 4))
     with pytest.raises(ValueError, match='uint8 images of shape'):
         cache.get(str(path), lambda content: np.zeros((5, 4, 3), np.uint8))
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path):
+    """By the next one that writes beside it; what another process is writing stays."""
+    path, cache = write_image(tmp_path / 'a.jpg'), tmp_path / 'cache'
+    load(path, cache)
+    image, = stored(cache)
+    image.unlink()
+    left, working = image.with_name('killed.partial'), image.with_name('writing.partial')
+    left.write_bytes(b'some')
+    with open(working, 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        load(path, cache)
+    assert stored(cache) == sorted([image, working])
