@@ -1,4 +1,4 @@
-"""Checkpoints as files: find the newest, tidy up after a killed run."""
+"""Checkpoints as files: the newest of a run, of a chain of stages, the last one."""
 
 import os
 from pathlib import Path
