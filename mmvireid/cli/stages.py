@@ -7,8 +7,11 @@ from typing import Optional, Sequence
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 
 from mmvireid.checkpoints import check_checkpoint, final_checkpoint, find_checkpoint
+from mmvireid.registry import HOOKS, MODELS, TRANSFORMS
 from mmvireid.utils.errors import CheckpointError
 from mmvireid.utils.processes import launched_processes, main_process_computes
 
@@ -22,9 +25,10 @@ def train_stages(stages: Sequence[Config],
                  reuse: Optional[str] = None) -> None:
     """Train the stages of a method one after the other; a single run is a chain of one.
 
-    Each stage is an ordinary run that starts from the last weights of the one before it. A
-    stage whose ``load_from`` says where it starts needs no stage before it: those are left
-    out.
+    Each stage is an ordinary run that starts from the last weights of the one before it: its
+    ``load_from``. What a stage hands on besides weights is a file with a name of its own in
+    the folder of that checkpoint, wherever that is. A stage whose ``load_from`` says where it
+    starts needs no stage before it: those are left out.
 
     All stages train in this process. Under torchrun and srun the ranks could not be started
     a second time: their rendezvous keeps the addresses of processes that have ended, so the
@@ -54,6 +58,8 @@ def train_stages(stages: Sequence[Config],
     found = _resume_points(stages, resume)
     begun = [number for number, cfg in enumerate(stages)
              if found[number] or cfg.get('load_from')]
+    for cfg in stages[1:]:
+        _build_parts(cfg)
     previous = None
     for number in range(begun[-1] if begun else 0, len(stages)):
         cfg, checkpoint, last = stages[number], found[number], number + 1 == len(stages)
@@ -115,6 +121,17 @@ def _resume_points(stages: Sequence[Config], resume: Optional[str]) -> list[Opti
             'stage by itself.')
     points[inside[0] if inside else 0] = resume
     return points
+
+
+def _build_parts(cfg: Config) -> None:
+    """Build the parts of a later stage, so that a mistake in it does not show after days."""
+    init_default_scope(cfg.get('default_scope', 'mmvireid'))
+    for transform in cfg.train_dataloader.dataset.get('pipeline') or ():
+        TRANSFORMS.build(transform)
+    for hook in [*cfg.default_hooks.values(), *(cfg.get('custom_hooks') or ())]:
+        if hook is not None:
+            HOOKS.build(hook)
+    build_optim_wrapper(MODELS.build(cfg.model), cfg.optim_wrapper)
 
 
 def _say(text: str) -> None:

@@ -173,5 +173,17 @@ def test_what_may_be_another_thing_when_a_run_goes_on(chain, trained, tmp_path):
     cfg, = load_stages(config, options, tmp_path / 'run')
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     train_stages([cfg], 'auto')
-    assert trained[-1] == ('run', 'run/epoch_3.pth', True)
+    assert trained[-1] == ('run', f'{tmp_path.name}/run/epoch_3.pth', True)
     assert settings_of(cfg)['train_cfg.max_epochs'] == 5
+
+
+@pytest.mark.parametrize(('option', 'message'), [
+    ({'train_dataloader.dataset.pipeline.1.type': 'RandomFlap'}, 'RandomFlap'),
+    ({'train_dataloader.dataset.pipeline.1.padding': -1}, 'padding must not be negative'),
+    ({'optim_wrapper.optimizer.lr': -1.0}, 'Invalid learning rate')])
+def test_mistakes_of_a_later_stage_show_before_the_first(
+        chain, trained, tmp_path, option, message):
+    options = {f'stages.2.{key}': value for key, value in option.items()}
+    with pytest.raises((KeyError, TypeError, ValueError), match=message):
+        train_stages(load_stages(chain, options, tmp_path / 'run'))
+    assert not trained

@@ -2,7 +2,7 @@
 """Draw curves from training logs, or tell how long training took.
 
 A log is a work directory (its logs are joined, also those of a run that was resumed), or one
-vis_data/scalars.json of it.
+vis_data/scalars.json of it; the work directory of a chain of stages stands for its last one.
 
 Examples:
     python tools/analysis_tools/analyze_logs.py plot_curve work_dirs/a work_dirs/b \
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmvireid.checkpoints import last_stage_dir
 from mmvireid.cli import add_out, one_sentence_errors, shell_path, tool_parser
 from mmvireid.utils.errors import ConfigError
 
@@ -47,7 +48,8 @@ def read_log(path: Path) -> list[dict]:
     A resumed run has several logs; where the later one begins, the rest of the earlier one
     was done again and does not count.
     """
-    files = [path] if path.is_file() else sorted(path.glob('*/vis_data/scalars.json'))
+    files = ([path] if path.is_file() else
+             sorted(last_stage_dir(path).glob('*/vis_data/scalars.json')))
     rows: dict[bool, list[dict]] = {True: [], False: []}
     for file in files:
         lines = file.read_text().splitlines()
