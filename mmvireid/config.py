@@ -2,10 +2,9 @@
 
 import inspect
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Mapping, Optional, Sequence, Union
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -14,6 +13,7 @@ from mmvireid.compat import prepare_cpu_launch
 from mmvireid.config_check import check_keys
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.paths import expand_path
+from mmvireid.utils.references import merge_options
 
 #: Top-level names of a config that mean something after it was read: to the Runner, to
 #: MMEngine where it wraps the model, to our own tools.
@@ -35,6 +35,9 @@ MOVED_KEYS = {
     'TrainingSetExtractor.descriptor': 'descriptors, a list of names',
     'StagedTrainLoop': 'a config that lists stages = [...], each a config file',
     'train_cfg.stages': 'stages = [...], a list of config files',
+    **{f'model.head.{name}': f'model.head.graph.{name}'
+       for name in ('tau_het', 'tau_hom', 'num_neighbors')},
+    'AffinityHook.direction': 'query, which is "infrared" or "visible"',
 }
 #: Launcher -> variable that it sets in each process, and what calls it.
 _STARTED_BY = {
@@ -191,7 +194,6 @@ def _load_run(path: Union[str, os.PathLike], options: dict, work_dir: Optional[s
     if 'stages' in cfg:
         raise ConfigError(f'{path} is a chain itself: list its stages instead.')
     _check_batch(cfg)
-    _compare_graphs(cfg)
     # MMEngine lets only its own default hooks be switched off by None.
     cfg.default_hooks = {
         name: hook for name, hook in cfg.get('default_hooks', {}).items()
@@ -250,8 +252,7 @@ def _read(path: Union[str, os.PathLike], options: Optional[dict] = None) -> Conf
             f'there is no config file "{path}"; the configs of every method lie in configs/.')
     try:
         cfg = Config.fromfile(path)
-        if options:
-            cfg.merge_from_dict(options)
+        apply_options(cfg, options or {})
     except ImportError as error:
         # MMEngine's own message is the whole search path; what went wrong is its cause.
         raise ConfigError(
@@ -299,6 +300,19 @@ def expand_paths(node: Any) -> None:
             node[key] = expand_path(value)
 
 
+def apply_options(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Merge overrides, and read what the config takes from its own keys.
+
+    Args:
+        cfg: the config, changed in place.
+        options: dotted key -> value.
+
+    Raises:
+        ConfigError: as :func:`mmvireid.utils.references.merge_options`.
+    """
+    merge_options(cfg, options, live=_LIVE_KEYS)
+
+
 def _check_options(cfg: Config, options: dict) -> None:
     """Refuse overrides that would change nothing.
 
@@ -337,37 +351,6 @@ def _check_batch(cfg: Config) -> None:
         raise ConfigError(
             f'the sampler draws {how} = {drawn} images a step, but '
             f'train_dataloader.batch_size is {loader.batch_size}: make them equal.')
-
-
-def _compare_graphs(cfg: Config) -> None:
-    """Warn where rankings build another graph than CIFT's head was trained with.
-
-    The two have their settings apart, so that one may be tried without the other; who
-    changes the head on the command line may not think of the rankings.
-    """
-    head = (cfg.get('model') or {}).get('head') or {}
-    if str(head.get('type')).rpartition('.')[2] != 'CIFTHead':
-        return
-    for name in ('val_evaluator', 'test_evaluator'):
-        for evaluator in as_list(cfg.get(name) or []):
-            for ranking, entry in (evaluator.get('rankings') or {}).items():
-                for number, post in enumerate(entry.get('post', ())):
-                    _compare_graph(head, post, f'{name}.rankings.{ranking}.post.{number}')
-
-
-def _compare_graph(head: dict, post: dict, key: str) -> None:
-    """Warn if one post-processor is a graph with other settings."""
-    from mmvireid.models import CIFTHead, GraphTransfer
-    if str(post.get('type')).rpartition('.')[2] != 'GraphTransfer':
-        return
-    for setting in ('tau_het', 'tau_hom', 'num_neighbors'):
-        trained, ranked = (
-            part.get(setting, inspect.signature(kind).parameters[setting].default)
-            for part, kind in ((head, CIFTHead), (post, GraphTransfer)))
-        if trained != ranked and os.environ.get('RANK', '0') == '0':
-            print(
-                f'Warning: model.head.{setting} is {trained}, but {key} ranks with {ranked}: '
-                f'set {key}.{setting}={trained} too, unless you mean it.', file=sys.stderr)
 
 
 def as_list(configs: Union[dict, Sequence[dict]]) -> list:

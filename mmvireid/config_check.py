@@ -157,7 +157,8 @@ def _registered(node: Registry, kind: str) -> Any:
         return node.get(kind)  # of another scope, or a whole path
     # Registry.get would also try to import a module of that name.
     node.import_from_location()
-    return node.module_dict.get(kind) or node.parent.module_dict.get(kind)
+    inherited = node.parent.module_dict if node.parent else {}
+    return node.module_dict.get(kind) or inherited.get(kind)
 
 
 def _check_hook_names(hooks: dict) -> None:

@@ -49,8 +49,11 @@ WEIGHT_INITIALIZERS = Registry(
 
 METRICS = Registry('metric', parent=root.METRICS, locations=['mmvireid.evaluation'])
 EVALUATOR = Registry('evaluator', parent=root.EVALUATOR, locations=['mmvireid.evaluation'])
-#: Post-processors of a :class:`mmvireid.structures.RetrievalResult` (re-ranking,
-#: graph transfer) and the parts of clustering.
+#: What ranks a gallery: scorers, and post-processors of a
+#: :class:`mmvireid.structures.RetrievalResult` such as re-ranking. MMEngine has no such node, so
+#: this one is a root.
+RANKERS = Registry('ranker', locations=['mmvireid.evaluation', 'mmvireid.models'])
+#: The parts of clustering.
 TASK_UTILS = Registry(
     'task util',
     parent=root.TASK_UTILS,

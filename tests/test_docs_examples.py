@@ -12,14 +12,15 @@ from mmengine.config import Config
 from test_readme import blocks
 
 from mmvireid.clustering import SplitMemory
+from mmvireid.config import apply_options
 from mmvireid.datasets import SYSUMM01
 from mmvireid.registry import DATASETS, METRICS, MODELS
-from mmvireid.structures import BatchInfo, ReIDDataSample
+from mmvireid.structures import BatchInfo, ImageSet, ReIDDataSample
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / 'docs/en' / name for name in ('add_a_part.md', 'unsupervised.md')]
 PARTS = ['my_dataset', 'my_backbone', 'my_neck', 'my_head', 'my_centre_loss', 'my_memory',
-         'my_metric']
+         'my_metric', 'my_scorer']
 
 
 @pytest.fixture(scope='module')
@@ -181,6 +182,28 @@ def test_memory(folder):
     moved = (memory.prototypes != before).any(1).view(2, -1)  # mean and hard prototypes
     assert not moved[:, 0].any()
     assert moved[0, 1:].all()
+
+
+def test_scorer(folder):
+    cfg = config(folder, 'my_scorer')
+    apply_options(cfg, {})
+    rankings = METRICS.build(cfg.test_evaluator).rankings
+    assert list(rankings) == ['backbone', 'k_reciprocal', 'cift', 'without_hubs']
+    ranking = rankings['without_hubs']
+    assert ranking.label == 'without_hubs (whole gallery)'
+    # The mean of everybody is nearest to each query, but also to the rest of the gallery.
+    people = torch.eye(8)
+    hub = torch.full((1, 8), 8**-0.5)
+    queries = torch.nn.functional.normalize(people + 1.5 * hub)
+    zeros = np.zeros(9, dtype=int)
+
+    def images(rows, modality):
+        n = len(rows)
+        return ImageSet(dict(base=rows), zeros[:n], zeros[:n], zeros[:n] + modality, np.arange(n))
+
+    query, gallery = images(queries, 1), images(torch.cat([people, hub]), 0)
+    assert (rankings['backbone'].prepare(gallery).nearest(query, 1).rows == 8).all()
+    assert ranking.prepare(gallery).nearest(query, 1).rows.flatten().tolist() == list(range(8))
 
 
 def test_metric(folder):

@@ -19,7 +19,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 import mmvireid.registry
-from mmvireid.config import stage_files
+from mmvireid.config import apply_options, stage_files
 from mmvireid.registry import HOOKS, METRICS, MODELS
 from mmvireid.structures import BatchInfo
 
@@ -207,8 +207,11 @@ def known_key(cfg, key):
 
 @cache
 def all_configs():
-    return [Config.fromfile(path) for path in sorted(ROOT.glob('configs/*/*_r*.py'))
-            if not stage_files(path)]
+    configs = [Config.fromfile(path) for path in sorted(ROOT.glob('configs/*/*_r*.py'))
+               if not stage_files(path)]
+    for cfg in configs:
+        apply_options(cfg, {})
+    return configs
 
 
 @each_document
@@ -244,6 +247,7 @@ def test_python_is_executed(document, scratch, monkeypatch):
         if mark == 'inherits':
             (scratch / 'child.py').write_text(f"_base_ = ['{value}']\n{text}")
             child = Config.fromfile(scratch / 'child.py')
+            apply_options(child, {})
             child.model.backbone.init_cfg = None
             METRICS.build(child.test_evaluator)
             model = MODELS.build(child.model).eval()

@@ -45,8 +45,7 @@ def parse_args() -> argparse.Namespace:
         '--query-modality', help='visible or infrared, where the query is not a list file')
     parser.add_argument('--top-k', type=positive, default=10, help='images to find for each query')
     parser.add_argument(
-        '--ranking', help="one of the config's rankings, for CIFT: backbone, k_reciprocal, cift; "
-        'by default the first')
+        '--ranking', help="one of the config's rankings; by default the first")
     parser.add_argument(
         '--index', type=shell_path, metavar='DIR', help='keep the descriptors of the gallery in '
         'this folder, or take them from it where it exists')
@@ -69,23 +68,24 @@ def main() -> None:
         if args.show_dir:
             check_work_dir(args.show_dir)
         inferencer = build_inferencer(args)
-        ranking = args.ranking or inferencer.rankings[0]
+        ranking = inferencer.ranking(args.ranking)
         loading = dict(batch_size=args.batch_size, num_workers=args.num_workers, progress=True)
         if args.index and is_index(args.index):
             print(f'the gallery is what {args.index} holds; "{args.gallery}" is not read again')
-            gallery = inferencer.load_index(args.index, ranking)
+            gallery = inferencer.load_index(args.index, ranking.name)
         else:
             gallery = inferencer.index(
-                args.gallery, args.gallery_modality, ranking=ranking, path=args.index,
+                args.gallery, args.gallery_modality, ranking=ranking.name, path=args.index,
                 kind=args.index_kind, **loading)
         results = inferencer.search(
-            args.query, args.top_k, args.query_modality, ranking=ranking, **loading)
-        print(f'ranking "{ranking}", {len(gallery)} images in the gallery')
+            args.query, args.top_k, args.query_modality, ranking=ranking.name, **loading)
+        print(f'ranking "{ranking.label}", {len(gallery)} images in the gallery')
         print_results(results)
         for file in args.out:
             write_results(
-                results, file, config=args.config, checkpoint=args.checkpoint, ranking=ranking,
-                gallery=args.gallery, gallery_size=len(gallery))
+                results, file, config=args.config, checkpoint=args.checkpoint,
+                ranking=ranking.name, uses=sorted(ranking.uses),
+                transductive=ranking.transductive, gallery=args.gallery, gallery_size=len(gallery))
             print(f'saved: {file}')
         if args.show_dir:
             for number, result in enumerate(results[:args.max_pictures]):

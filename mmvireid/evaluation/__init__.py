@@ -15,11 +15,13 @@ from .metrics import (
     SYSUMetric,
     Trial,
 )
+from .post_processors import KReciprocalReRanking
+from .rankings import CosineScorer, Ranking, Scorer, build_rankings
 from .report import format_table, summarize
-from .rerank_processor import KReciprocalReRanking
 
 __all__ = [
-    'CrossModalityMetric', 'KReciprocalReRanking', 'LLCMMetric', 'ListFileMetric', 'RankMetrics',
-    'RegDBMetric', 'SYSUMetric', 'Trial', 'cosine_distance', 'format_table',
-    'k_reciprocal_rerank', 'rank_metrics', 'summarize', 'trial_distances'
+    'CosineScorer', 'CrossModalityMetric', 'KReciprocalReRanking', 'LLCMMetric',
+    'ListFileMetric', 'RankMetrics', 'Ranking', 'RegDBMetric', 'SYSUMetric', 'Scorer', 'Trial',
+    'build_rankings', 'cosine_distance', 'format_table', 'k_reciprocal_rerank', 'rank_metrics',
+    'summarize', 'trial_distances'
 ]

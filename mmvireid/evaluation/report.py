@@ -1,12 +1,12 @@
 """Numbers for the reader: mean and std over trials, as a table."""
 
 import re
-from typing import Dict, Mapping, Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 
 
-def summarize(trials: Sequence[Mapping[str, float]]) -> Dict[str, float]:
+def summarize(trials: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Average metrics over trials.
 
     Args:
@@ -15,6 +15,11 @@ def summarize(trials: Sequence[Mapping[str, float]]) -> Dict[str, float]:
     Returns:
         For each metric its mean and, of several trials, under ``<name>_std`` the
         population standard deviation.
+
+    Examples:
+        >>> from mmvireid.evaluation import summarize
+        >>> summarize([dict(R1=50.0, mAP=40.0), dict(R1=54.0, mAP=40.0)])
+        {'R1': 52.0, 'mAP': 40.0, 'R1_std': 2.0, 'mAP_std': 0.0}
     """
     names = list(trials[0])
     values = np.array([[trial[name] for name in names] for trial in trials])
@@ -33,6 +38,12 @@ def format_table(rows: Mapping[str, Mapping[str, float]], markdown: bool = False
 
     Returns:
         The table, without a final line break.
+
+    Examples:
+        >>> from mmvireid.evaluation import format_table
+        >>> print(format_table(dict(base=dict(R1=52.0, R1_std=2.0, mAP=40.0))))
+                    Rank-1    mAP
+        base  52.00 ± 2.00  40.00
     """
     columns = [name for name in next(iter(rows.values())) if not name.endswith('_std')]
     table = [['', *(re.sub(r'^R(?=\d)', 'Rank-', column) for column in columns)]]

@@ -1,67 +1,16 @@
 """Where the descriptors of a gallery are kept, and how queries find their nearest."""
 
-from typing import Mapping, NamedTuple, Optional, Protocol, Sequence, Union
+from typing import Protocol, Sequence
 
 import numpy as np
 import torch
-from mmengine.config import Config
-from torch import Tensor
 
-from mmvireid.config import as_list
-from mmvireid.models import GraphTransfer
-from mmvireid.models.graph_transfer import QUERY_MODALITY
-from mmvireid.models.graph_transfer.scorer import query_direction
-from mmvireid.registry import TASK_UTILS
-from mmvireid.search import GalleryIndex, topk
-from mmvireid.structures import ImageSet, Modality, RetrievalResult
+from mmvireid.evaluation.rankings import Nearest, RankedGallery, Ranking
+from mmvireid.search import GalleryIndex
+from mmvireid.structures import ImageSet, RetrievalResult
 from mmvireid.utils.errors import ConfigError
 
 from .image_inputs import InputError
-
-
-class Ranking(NamedTuple):
-    """One way to rank a gallery, as ``rankings`` of a config's evaluator says.
-
-    Attributes:
-        name: its name.
-        descriptor: name of a descriptor, or one for each modality of the queries.
-        post: post-processors of the distance, in order.
-    """
-
-    name: str
-    descriptor: Union[str, Mapping[str, str]] = 'base'
-    post: Sequence = ()
-
-    def descriptor_for(self, modality: int) -> str:
-        """Return the name of the descriptor for queries of a modality.
-
-        Args:
-            modality: 0 visible, 1 infrared.
-        """
-        if isinstance(self.descriptor, str):
-            return self.descriptor
-        return self.descriptor[Modality(modality).name.lower()]
-
-    @property
-    def descriptors(self) -> set[str]:
-        """All descriptors that it compares, whatever the queries."""
-        if any(isinstance(post, GraphTransfer) for post in self.post):
-            return set(QUERY_MODALITY)
-        if isinstance(self.descriptor, str):
-            return {self.descriptor}
-        return set(self.descriptor.values())
-
-
-class Nearest(NamedTuple):
-    """What is nearest to each query.
-
-    Attributes:
-        distance: shape ``(Q, K)``, nearest first.
-        rows: shape ``(Q, K)`` int64, rows of the gallery; -1 where fewer were found.
-    """
-
-    distance: Tensor
-    rows: Tensor
 
 
 class Gallery(Protocol):
@@ -90,33 +39,30 @@ class Gallery(Protocol):
         """
 
 
-def read_rankings(cfg: Config) -> dict[str, Ranking]:
-    """Build the rankings of a config's test.
-
-    Args:
-        cfg: config; without ``test_evaluator`` or ``rankings`` there is one, ``base``.
-
-    Returns:
-        Name -> ranking, in the order of the config.
-    """
-    evaluators = as_list(cfg.get('test_evaluator') or {})
-    entries = (evaluators[0] if evaluators else {}).get('rankings') or {'base': {}}
-    return {
-        name: Ranking(name, entry.get('descriptor', 'base'),
-                      [TASK_UTILS.build(post) for post in entry.get('post', ())])
-        for name, entry in entries.items()
-    }
-
-
 class MemoryGallery:
     """A gallery whose descriptors are in memory; it serves every ranking.
 
-    A plain descriptor is compared block by block. CIFT's graph is formed over the gallery
-    once, when a ranking first needs it. Any other post-processor, such as re-ranking,
-    sees all queries of a modality at once, with the whole matrix of distances.
+    Each ranking prepares it once, when it is first used: plain descriptors are compared block
+    by block, a graph is formed over the gallery. Post-processors, such as re-ranking, see all
+    queries of a modality at once, with the whole matrix of distances.
 
     Args:
         images: G images with descriptors.
+
+    Examples:
+        >>> import numpy as np
+        >>> import torch
+        >>> from mmvireid.evaluation import build_rankings
+        >>> from mmvireid.inference.galleries import MemoryGallery
+        >>> from mmvireid.structures import ImageSet
+        >>> def images(rows, modality):
+        ...     zeros = np.zeros(len(rows), dtype=int)
+        ...     return ImageSet(dict(base=torch.tensor(rows)), zeros, zeros, zeros + modality,
+        ...                     np.arange(len(rows)))
+        >>> gallery = MemoryGallery(images([[1., 0.], [0., 1.], [0.6, 0.8]], 0))
+        >>> found = gallery.nearest(build_rankings()['base'], images([[0., 1.]], 1), k=2)
+        >>> found.rows.tolist(), [round(value, 2) for value in found.distance[0].tolist()]
+        ([[1, 2]], [0.0, 0.2])
     """
 
     def __init__(self, images: ImageSet) -> None:
@@ -124,7 +70,7 @@ class MemoryGallery:
         self._annotations = ImageSet(
             {}, images.identity, images.camera, images.modality, np.arange(len(images)),
             images.img_path)
-        self._transferred: dict[tuple, Tensor] = {}
+        self._ranked: dict[Ranking, RankedGallery] = {}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -141,25 +87,12 @@ class MemoryGallery:
             Shape ``(Q, min(k, G))``.
 
         Raises:
-            InputError: if queries or gallery lack the descriptor, or have it from different
+            EvaluationError: if queries or gallery lack a descriptor, or have it from different
                 models.
         """
-        graph = len(ranking.post) == 1 and isinstance(ranking.post[0], GraphTransfer)
-        name = query_direction(query.modality) if graph else (
-            ranking.descriptor_for(query.modality[0]))
-        rows, gallery = _rows(query, name, ranking), _rows(self.images, name, ranking)
-        if rows.shape[1] != gallery.shape[1]:
-            raise InputError(
-                f'the gallery has descriptors of {gallery.shape[1]} dimensions, the queries of '
-                f'{rows.shape[1]}: index the gallery with the same model.')
-        if graph:
-            transfer = ranking.post[0]
-            rows = transfer.query_rows(rows, gallery)
-            gallery = self._graph_rows(transfer, name, gallery)
-        elif ranking.post:
-            return self._post_processed(ranking, name, query, k)
-        score, found = topk(rows, gallery, k)
-        return Nearest(1 - score, found)
+        if ranking not in self._ranked:
+            self._ranked[ranking] = ranking.prepare(self.images)
+        return self._ranked[ranking].nearest(query, k)
 
     def take(self, rows: np.ndarray) -> ImageSet:
         """Return images without their descriptors; ``sample_idx`` is the row.
@@ -168,19 +101,6 @@ class MemoryGallery:
             rows: shape ``(K,)``.
         """
         return self._annotations[rows]
-
-    def _graph_rows(self, transfer: GraphTransfer, name: str, gallery: Tensor) -> Tensor:
-        key = (name, *transfer.graph.values())
-        if key not in self._transferred:
-            self._transferred[key] = transfer.gallery_rows(gallery)
-        return self._transferred[key]
-
-    def _post_processed(self, ranking: Ranking, name: str, query: ImageSet, k: int) -> Nearest:
-        result = RetrievalResult.from_descriptors(query, self.images, name)
-        for post in ranking.post:
-            result = post(result)
-        distance, rows = result.distance.sort(dim=1, stable=True)
-        return Nearest(distance[:, :k], rows[:, :k])
 
 
 class StoredGallery:
@@ -212,13 +132,16 @@ class StoredGallery:
         Raises:
             ConfigError: if the ranking is not a comparison of the descriptor alone.
         """
-        check_storable(ranking)
-        name = ranking.descriptor_for(query.modality[0])
+        name = stored_descriptor(ranking)
         if name != self.descriptor:
             raise ConfigError(
                 f'the index holds the descriptor "{self.descriptor}", the ranking '
                 f'"{ranking.name}" needs "{name}": make an index for this ranking.')
-        return Nearest(*self.index.search(_rows(query, name, ranking), k))
+        if name not in query.descriptors:
+            raise InputError(
+                f'the ranking "{ranking.name}" needs the descriptor "{name}", but the queries '
+                f'have {", ".join(sorted(query.descriptors)) or "none"}: choose another ranking.')
+        return Nearest(*self.index.search(query.descriptors[name], k))
 
     def take(self, rows: np.ndarray) -> ImageSet:
         """Return images without their descriptors; ``sample_idx`` is the row.
@@ -230,33 +153,26 @@ class StoredGallery:
         return ImageSet({}, info.identity, info.camera, info.modality, rows, list(info.ids))
 
 
-def check_storable(ranking: Ranking) -> None:
-    """Refuse to keep a gallery on disk for a ranking that needs it as a whole.
+def stored_descriptor(ranking: Ranking) -> str:
+    """Name the descriptor that a gallery on disk holds for a ranking.
 
     Args:
         ranking: what the gallery is for.
 
+    Returns:
+        Its one descriptor.
+
     Raises:
         ConfigError: if it does more than compare one descriptor.
     """
-    if ranking.post or not isinstance(ranking.descriptor, str):
-        steps = ', '.join(type(post).__name__ for post in ranking.post) or 'several descriptors'
+    if ranking.single_descriptor is None:
         raise ConfigError(
-            f'the ranking "{ranking.name}" ({steps}) needs the whole gallery in memory, and a '
-            'stored index compares one descriptor: index without a path, or choose another '
-            'ranking.')
+            f'the ranking "{ranking.label}" needs the whole gallery in memory, and a stored '
+            'index compares one descriptor: index without a path, or choose another ranking.')
+    return ranking.single_descriptor
 
 
-def _rows(images: ImageSet, name: str, ranking: Ranking) -> Tensor:
-    if name not in images.descriptors:
-        raise InputError(
-            f'the ranking "{ranking.name}" needs the descriptor "{name}" here, but there is '
-            f'{", ".join(sorted(images.descriptors)) or "none"}: choose another ranking, or index '
-            'the gallery for this one.')
-    return images.descriptors[name]
-
-
-def cut_results(query: ImageSet, gallery: Gallery, nearest: Sequence[Optional[tuple]],
+def cut_results(query: ImageSet, gallery: Gallery, nearest: Sequence[tuple | None],
                 descriptor: Sequence[str]) -> list[RetrievalResult]:
     """Make a result of each query that holds its nearest images alone.
 

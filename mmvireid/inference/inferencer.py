@@ -3,7 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Iterator, Optional, Sequence, Union
+from typing import Any, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mmvireid.config import load_config
+from mmvireid.config import apply_options, as_list, load_config
+from mmvireid.evaluation.rankings import Ranking, build_rankings
 from mmvireid.registry import INFERENCERS, TRANSFORMS
 from mmvireid.search import GalleryIndex
 from mmvireid.structures import ImageSet, Modality, RetrievalResult
@@ -25,18 +26,16 @@ from .embedders import OnnxEmbedder, TorchEmbedder, without_cache
 from .galleries import (
     Gallery,
     MemoryGallery,
-    Ranking,
     StoredGallery,
-    check_storable,
     cut_results,
     merge_results,
-    read_rankings,
+    stored_descriptor,
 )
 from .image_inputs import ImageInput, Images, InputError, ModalityLike, collect_images
 from .model_zoo import find_model
 from .stored_index import index_fingerprint, write_index
 
-PathLike = Union[str, os.PathLike]
+PathLike = str | os.PathLike
 
 
 @INFERENCERS.register_module()
@@ -45,8 +44,7 @@ class VIReIDInferencer:
 
     Images go through the test pipeline of the config, so descriptors are those that
     ``tools/test.py`` compares. How a gallery is ranked is chosen by name among the
-    ``rankings`` of the config's ``test_evaluator``: of CIFT these are ``backbone`` (CIFT†,
-    a descriptor of one image), ``k_reciprocal`` and ``cift`` (the graph over the gallery).
+    ``rankings`` of the config's ``test_evaluator``.
 
     Args:
         config_or_name: config file, the name of a model in a metafile, such as
@@ -74,12 +72,12 @@ class VIReIDInferencer:
     """
 
     def __init__(self,
-                 config_or_name: Union[str, os.PathLike, Config],
-                 checkpoint: Optional[PathLike] = None,
-                 device: Union[str, torch.device, None] = None,
+                 config_or_name: str | os.PathLike | Config,
+                 checkpoint: PathLike | None = None,
+                 device: str | torch.device | None = None,
                  *,
                  allow_untrained: bool = False,
-                 cfg_options: Optional[dict] = None) -> None:
+                 cfg_options: dict | None = None) -> None:
         self.cfg, weights = read_config(config_or_name, cfg_options)
         checkpoint = checkpoint or weights
         if checkpoint is None and not allow_untrained:
@@ -92,9 +90,10 @@ class VIReIDInferencer:
             self.embedder = TorchEmbedder(self.cfg, checkpoint, device)
         steps = without_cache(self.cfg.test_dataloader.dataset.pipeline)
         self.pipeline = Compose([s if callable(s) else TRANSFORMS.build(s) for s in steps])
-        self._rankings = read_rankings(self.cfg)
+        evaluators = as_list(self.cfg.get('test_evaluator') or [])
+        self._rankings = build_rankings(evaluators[0].get('rankings') if evaluators else None)
         #: What :meth:`search` looks through, None before :meth:`index`.
-        self.gallery: Optional[Gallery] = None
+        self.gallery: Gallery | None = None
 
     @property
     def rankings(self) -> tuple[str, ...]:
@@ -130,7 +129,7 @@ class VIReIDInferencer:
               modality: ModalityLike = None,
               batch_size: int = 64,
               *,
-              descriptors: Optional[Sequence[str]] = None,
+              descriptors: Sequence[str] | None = None,
               num_workers: int = 0,
               progress: bool = False) -> ImageSet:
         """Compute the descriptors of images, and keep what is known of each.
@@ -166,7 +165,12 @@ class VIReIDInferencer:
                 kept[name][start:start + len(rows)] = rows
                 stop = start + len(rows)
             start = stop
-        return _image_set(inputs, kept)
+        columns = {
+            name: np.array([getattr(image, name) for image in inputs], dtype=np.int64)
+            for name in ('identity', 'camera', 'modality')
+        }
+        return ImageSet(kept, sample_idx=np.arange(len(inputs)),
+                        img_path=[image.path for image in inputs], **columns)
 
     def _batches(self, inputs: Sequence[ImageInput], batch_size: int, num_workers: int,
                  progress: bool) -> Iterator[dict[str, Tensor]]:
@@ -183,14 +187,14 @@ class VIReIDInferencer:
 
     # ------------------------------------------------------------------ search
     def index(self,
-              gallery: Union[Images, ImageSet],
+              gallery: Images | ImageSet,
               modality: ModalityLike = None,
               batch_size: int = 64,
               *,
-              ranking: Optional[str] = None,
-              path: Optional[PathLike] = None,
+              ranking: str | None = None,
+              path: PathLike | None = None,
               kind: str = 'torch',
-              index_options: Optional[dict] = None,
+              index_options: dict | None = None,
               num_workers: int = 0,
               progress: bool = False) -> Gallery:
         """Take a gallery, which later searches look through.
@@ -225,20 +229,19 @@ class VIReIDInferencer:
         if path is not None:
             if isinstance(gallery, ImageSet):
                 raise InputError('an index on disk is made of images: give them, not an ImageSet.')
-            chosen = self._ranking(ranking)
-            check_storable(chosen)
+            descriptor = stored_descriptor(self.ranking(ranking))
             inputs = collect_images(gallery, modality)
 
             def embed(images: Sequence[ImageInput]) -> Iterator[Tensor]:
                 for batch in self._batches(images, batch_size, num_workers, progress):
-                    yield _choose(batch, [chosen.descriptor])[chosen.descriptor]
+                    yield _choose(batch, [descriptor])[descriptor]
 
             index = write_index(
                 path, inputs, embed, kind=kind, options=index_options or {},
-                fingerprint=index_fingerprint(self.embedder.fingerprint, chosen.descriptor))
-            self.gallery = StoredGallery(index, chosen.descriptor)
+                fingerprint=index_fingerprint(self.embedder.fingerprint, descriptor))
+            self.gallery = StoredGallery(index, descriptor)
             return self.gallery
-        wanted = None if ranking is None else sorted(self._ranking(ranking).descriptors)
+        wanted = None if ranking is None else sorted(self.ranking(ranking).descriptors)
         if not isinstance(gallery, ImageSet):
             gallery = self.embed(gallery, modality, batch_size, descriptors=wanted,
                                  num_workers=num_workers, progress=progress)
@@ -247,7 +250,7 @@ class VIReIDInferencer:
         self.gallery = MemoryGallery(gallery)
         return self.gallery
 
-    def load_index(self, path: PathLike, ranking: Optional[str] = None,
+    def load_index(self, path: PathLike, ranking: str | None = None,
                    **options: Any) -> Gallery:
         """Open a gallery that :meth:`index` wrote to disk.
 
@@ -265,20 +268,18 @@ class VIReIDInferencer:
             GalleryIndexError: if there is no index, it is damaged, or it was made by another
                 model or for another descriptor.
         """
-        chosen = self._ranking(ranking)
-        check_storable(chosen)
-        fingerprint = index_fingerprint(self.embedder.fingerprint, chosen.descriptor)
-        self.gallery = StoredGallery(
-            GalleryIndex.load(path, fingerprint, **options), chosen.descriptor)
+        descriptor = stored_descriptor(self.ranking(ranking))
+        fingerprint = index_fingerprint(self.embedder.fingerprint, descriptor)
+        self.gallery = StoredGallery(GalleryIndex.load(path, fingerprint, **options), descriptor)
         return self.gallery
 
     def search(self,
-               queries: Union[Images, ImageSet],
+               queries: Images | ImageSet,
                top_k: int = 10,
                modality: ModalityLike = None,
                batch_size: int = 64,
                *,
-               ranking: Optional[str] = None,
+               ranking: str | None = None,
                num_workers: int = 0,
                progress: bool = False) -> list[RetrievalResult]:
         """Find the gallery images nearest to each query.
@@ -301,8 +302,9 @@ class VIReIDInferencer:
             InputError: if there is no gallery yet, ``top_k`` is below 1, or as
                 :meth:`embed`.
             ConfigError: if there is no such ranking.
+            EvaluationError: if queries or gallery lack a descriptor of the ranking.
         """
-        chosen = self._ranking(ranking)
+        chosen = self.ranking(ranking)
         if self.gallery is None:
             raise InputError('there is no gallery to search: call index(gallery) first.')
         if top_k < 1:
@@ -317,14 +319,14 @@ class VIReIDInferencer:
             if len(rows):
                 found = self.gallery.nearest(chosen, queries[rows], top_k)
                 for row, *pair in zip(rows, found.distance, found.rows):
-                    nearest[row], names[row] = pair, chosen.descriptor_for(value)
+                    nearest[row], names[row] = pair, chosen.scorer.descriptors_for(value)[0]
         return cut_results(queries, self.gallery, nearest, names)
 
     def visualize(self,
                   results: Sequence[RetrievalResult],
-                  out: Optional[PathLike] = None,
+                  out: PathLike | None = None,
                   *,
-                  pictures: Optional[Sequence[np.ndarray]] = None,
+                  pictures: Sequence[np.ndarray] | None = None,
                   title: str = '') -> Image.Image:
         """Draw queries and what was found for them.
 
@@ -363,8 +365,18 @@ class VIReIDInferencer:
             save_picture(picture, out)
         return picture
 
-    def _ranking(self, name: Optional[str]) -> Ranking:
-        """Look a ranking up; None for the first."""
+    def ranking(self, name: str | None = None) -> Ranking:
+        """Look a ranking up.
+
+        Args:
+            name: one of :attr:`rankings`; None for the first.
+
+        Returns:
+            The ranking, which says of itself what it compares.
+
+        Raises:
+            ConfigError: if there is none of this name.
+        """
         if name is None:
             name = self.rankings[0]
         if name not in self._rankings:
@@ -393,8 +405,8 @@ class _Loaded(Dataset):
         return self.pipeline(results)
 
 
-def read_config(config_or_name: Union[str, os.PathLike, Config],
-                 options: Optional[dict]) -> tuple[Config, Optional[str]]:
+def read_config(config_or_name: str | os.PathLike | Config,
+                options: dict | None) -> tuple[Config, str | None]:
     """Read a config by its path or its name.
 
     Args:
@@ -410,8 +422,7 @@ def read_config(config_or_name: Union[str, os.PathLike, Config],
     weights = None
     if isinstance(config_or_name, Config):
         cfg = Config(config_or_name.to_dict())
-        if options:
-            cfg.merge_from_dict(options)
+        apply_options(cfg, options or {})
     else:
         path: PathLike = config_or_name
         if not os.path.isfile(path) and not str(path).endswith('.py'):
@@ -424,19 +435,10 @@ def read_config(config_or_name: Union[str, os.PathLike, Config],
     return cfg, weights
 
 
-def _choose(batch: dict[str, Tensor], names: Optional[Sequence[str]]) -> dict[str, Tensor]:
+def _choose(batch: dict[str, Tensor], names: Sequence[str] | None) -> dict[str, Tensor]:
     """Keep the descriptors that were asked for."""
     missing = sorted(set(names or ()) - set(batch))
     if missing:
         raise InputError(
             f'the model gives no descriptor "{missing[0]}"; it gives {", ".join(batch)}.')
     return {name: batch[name] for name in names or batch}
-
-
-def _image_set(inputs: Sequence[ImageInput], descriptors: dict[str, Tensor]) -> ImageSet:
-    columns = {
-        name: np.array([getattr(image, name) for image in inputs], dtype=np.int64)
-        for name in ('identity', 'camera', 'modality')
-    }
-    return ImageSet(descriptors, sample_idx=np.arange(len(inputs)),
-                    img_path=[image.path for image in inputs], **columns)

@@ -8,7 +8,7 @@ import os
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Optional, Union
+from typing import Any, Iterator
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from .embedders import (
 )
 from .image_inputs import read_modality
 
-PathLike = Union[str, os.PathLike]
+PathLike = str | os.PathLike
 
 
 class DescriptorGraph(nn.Module):
@@ -52,7 +52,7 @@ class DescriptorGraph(nn.Module):
             asked for.
     """
 
-    def __init__(self, model: nn.Module, modality: Optional[Modality] = None) -> None:
+    def __init__(self, model: nn.Module, modality: Modality | None = None) -> None:
         super().__init__()
         self.model = copy.deepcopy(model).eval()
         self.modality = modality
@@ -77,7 +77,7 @@ class DescriptorGraph(nn.Module):
             self.model.backbone.modality_specific = ()  # nothing is routed any more
         return bool(found)
 
-    def forward(self, images: Tensor, modality: Optional[Tensor] = None) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor, modality: Tensor | None = None) -> tuple[Tensor, ...]:
         """Compute descriptors.
 
         Args:
@@ -90,7 +90,7 @@ class DescriptorGraph(nn.Module):
         """
         return tuple(self.describe(images, modality).values())
 
-    def describe(self, images: Tensor, modality: Optional[Tensor] = None) -> dict[str, Tensor]:
+    def describe(self, images: Tensor, modality: Tensor | None = None) -> dict[str, Tensor]:
         """Compute descriptors by name.
 
         Args:
@@ -113,7 +113,7 @@ class DescriptorGraph(nn.Module):
 class _Batch:
     """The modality of the rows, shape ``(N,)``, for modules that are called with images only."""
 
-    modality: Optional[Tensor] = None
+    modality: Tensor | None = None
 
 
 class _EachRow(nn.Module):
@@ -150,7 +150,7 @@ class _EachRow(nn.Module):
 
 
 def export_onnx(cfg: Config,
-                checkpoint: Optional[PathLike],
+                checkpoint: PathLike | None,
                 out: PathLike,
                 *,
                 modality: str = 'both',

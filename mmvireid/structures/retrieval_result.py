@@ -1,12 +1,12 @@
 """The outcome of one retrieval: distances, and who is who."""
 
 from dataclasses import dataclass, field, replace
-from typing import Mapping, Optional, Sequence, Union
+from typing import Mapping, Sequence
 
 import numpy as np
 import torch
 
-from mmvireid.utils.precision import full_precision
+from mmvireid.utils.cosine import cosine_distance
 
 #: What is kept of each image besides its descriptors.
 ANNOTATIONS = ('identity', 'camera', 'modality', 'sample_idx')
@@ -26,6 +26,17 @@ class ImageSet:
 
     Raises:
         ValueError: if the rows do not agree in number.
+
+    Examples:
+        >>> import numpy as np
+        >>> import torch
+        >>> from mmvireid.structures import ImageSet
+        >>> images = ImageSet(
+        ...     dict(base=torch.eye(3)), identity=np.array([7, 7, 9]), camera=np.array([1, 3, 3]),
+        ...     modality=np.array([0, 1, 1]), sample_idx=np.arange(3))
+        >>> infrared = images[images.modality == 1]
+        >>> len(infrared), infrared.identity.tolist(), infrared.descriptors['base'].shape
+        (2, [7, 9], torch.Size([2, 3]))
     """
 
     descriptors: Mapping[str, torch.Tensor]
@@ -48,7 +59,7 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.identity)
 
-    def __getitem__(self, index: Union[np.ndarray, slice]) -> 'ImageSet':
+    def __getitem__(self, index: np.ndarray | slice) -> 'ImageSet':
         """Select rows by an integer array, a boolean mask or a slice."""
         if isinstance(index, slice):
             index = np.arange(len(self))[index]
@@ -66,7 +77,7 @@ class ImageSet:
 class RetrievalResult:
     """Queries, a gallery and the distance between them.
 
-    A post-processor (re-ranking, graph transfer) takes a result and returns
+    A post-processor, such as re-ranking, takes a result and returns
     another one with a new ``distance``; nothing is changed in place.
 
     Args:
@@ -77,12 +88,25 @@ class RetrievalResult:
 
     Raises:
         ValueError: if ``distance`` is not of shape ``(Q, G)``.
+
+    Examples:
+        >>> import numpy as np
+        >>> import torch
+        >>> from mmvireid.structures import ImageSet, RetrievalResult
+        >>> def images(rows, modality):
+        ...     number = np.arange(len(rows))
+        ...     return ImageSet(dict(base=torch.tensor(rows)), number, number,
+        ...                     np.full(len(rows), modality), number)
+        >>> result = RetrievalResult.from_descriptors(
+        ...     images([[0., 1.]], 1), images([[1., 0.], [0.6, 0.8]], 0))
+        >>> result.distance, result.topk(1)
+        (tensor([[1.0000, 0.2000]]), tensor([[1]]))
     """
 
     query: ImageSet
     gallery: ImageSet
     distance: torch.Tensor
-    descriptor: Optional[str] = 'base'
+    descriptor: str | None = 'base'
 
     def __post_init__(self) -> None:
         expected = (len(self.query), len(self.gallery))
@@ -114,9 +138,8 @@ class RetrievalResult:
                 raise ValueError(
                     f'there is no descriptor "{descriptor}"; '
                     f'the model gives {", ".join(sorted(images.descriptors))}')
-        own = query.descriptors[descriptor]
-        with full_precision(own):
-            distance = 1 - own @ gallery.descriptors[descriptor].T
+        distance = cosine_distance(
+            query.descriptors[descriptor], gallery.descriptors[descriptor])
         return cls(query, gallery, distance, descriptor)
 
     def with_distance(self, distance: torch.Tensor) -> 'RetrievalResult':

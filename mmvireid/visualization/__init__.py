@@ -1,6 +1,6 @@
 """Pictures of what a model finds."""
 
-from .affinity import TransferGraph, draw_affinity, graph_of_people
+from .affinity import TransferGraph, draw_affinity, graph_of_people, ranking_with_graph
 from .clustering_plot_hook import ClusteringPlotHook
 from .distance_histograms import draw_distance_histograms
 from .embedding import draw_embedding
@@ -15,5 +15,6 @@ __all__ = [
     'AffinityHook', 'ClusteringPlotHook', 'EmbeddingHook', 'PairHistogram', 'PictureHook',
     'RankingListHook', 'ReIDVisualizer', 'ReportHook', 'TensorboardVisBackend', 'TransferGraph',
     'choose_queries', 'draw_affinity', 'draw_distance_histograms', 'draw_embedding',
-    'draw_ranking_lists', 'graph_of_people', 'pair_histograms', 'save_picture'
+    'draw_ranking_lists', 'graph_of_people', 'pair_histograms', 'ranking_with_graph',
+    'save_picture'
 ]

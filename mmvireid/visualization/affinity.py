@@ -1,17 +1,15 @@
-"""CIFT's graph as a heat map: who receives features from whom."""
+"""The graph of a ranking as a heat map: who receives features from whom."""
 
-from typing import Any, Mapping, NamedTuple
+from typing import Mapping, NamedTuple
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
 
-from mmvireid.models import transfer_affinity
-from mmvireid.models.graph_transfer import QUERY_MODALITY
-from mmvireid.structures import ImageSet
+from mmvireid.evaluation import Ranking
+from mmvireid.structures import ImageSet, Modality
 from mmvireid.utils.errors import EvaluationError
 
 from .embedding import choose_images
@@ -25,7 +23,7 @@ class TransferGraph(NamedTuple):
 
     Attributes:
         affinity: shape ``(N, N)``, a row is what an image receives from every other, see
-            :func:`mmvireid.models.transfer_affinity`.
+            :meth:`mmvireid.evaluation.Ranking.affinity`.
         identity: shape ``(N,)`` int, the person of each image.
         is_query: shape ``(N,)`` bool; the others are the gallery and the only ones that send.
     """
@@ -65,37 +63,47 @@ def draw_affinity(graphs: Mapping[str, TransferGraph]) -> Image.Image:
     return to_picture(figure, 120)
 
 
-def graph_of_people(images: ImageSet, direction: str, *, people: int = 8, per_modality: int = 4,
-                    seed: int = 0, **settings: Any) -> TransferGraph:
+def ranking_with_graph(rankings: Mapping[str, Ranking]) -> Ranking:
+    """Find the first ranking that has a graph to show.
+
+    Args:
+        rankings: name -> ranking.
+
+    Raises:
+        EvaluationError: if none has.
+    """
+    for ranking in rankings.values():
+        if ranking.scorer.affinity is not None:
+            return ranking
+    raise EvaluationError(
+        f'none of the rankings {", ".join(rankings)} has a graph to draw: give a config whose '
+        'rankings send features along one.')
+
+
+def graph_of_people(images: ImageSet, ranking: Ranking, query: Modality = Modality.INFRARED, *,
+                    people: int = 8, per_modality: int = 4, seed: int = 0) -> TransferGraph:
     """Form the graph of some people, as of a gallery and queries that hold no one else.
 
     Args:
-        images: images with the descriptor of the direction.
-        direction: ``'i2r'``, infrared queries, or ``'r2i'``, visible ones.
+        images: images with the descriptors of the ranking.
+        ranking: one with a graph.
+        query: modality of the queries; the images of the other are the gallery.
         people: how many people.
         per_modality: images at most of each in each modality.
         seed: decides people and images.
-        **settings: ``tau_het``, ``tau_hom`` and ``num_neighbors`` of
-            :func:`mmvireid.models.transfer_affinity`.
 
     Returns:
         The graph.
 
     Raises:
-        EvaluationError: if there is no such descriptor, or the people were not seen in both
-            modalities.
+        EvaluationError: if the ranking has no graph, a descriptor is missing, or the people
+            were not seen in both modalities.
     """
-    if direction not in images.descriptors:
-        raise EvaluationError(
-            f'the model has no graph from {direction.replace("2", " to ")}, only the descriptors '
-            f'{", ".join(sorted(images.descriptors))}: give a CIFT model.')
-    rows = choose_images(images.identity, images.modality, people, per_modality, seed)
-    is_query = images.modality[rows] == QUERY_MODALITY[direction]
+    images = images[choose_images(images.identity, images.modality, people, per_modality, seed)]
+    is_query = images.modality == query
     if is_query.all() or not is_query.any():
-        raise EvaluationError('a graph of CIFT needs test images of both modalities.')
-    features = images.descriptors[direction][torch.from_numpy(rows)].float().cpu()
-    graph = transfer_affinity(features, torch.from_numpy(is_query), **settings)
-    return TransferGraph(graph, images.identity[rows], is_query)
+        raise EvaluationError('the graph of a ranking needs test images of both modalities.')
+    return TransferGraph(ranking.affinity(images, query), images.identity, is_query)
 
 
 def _draw_graph(axes: Axes, graph: TransferGraph, title: str) -> object:

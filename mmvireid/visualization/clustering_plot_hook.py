@@ -1,7 +1,6 @@
 """Pictures of each clustering: who lies where, and what the correction does."""
 
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 from mmengine.hooks import Hook
@@ -63,9 +62,9 @@ class ClusteringPlotHook(Hook):
                  num_identities: int = 12,
                  max_images: int = 30,
                  num_images: int = 500,
-                 branch: Optional[str] = None,
-                 out_dir: Optional[str] = None,
-                 eps: Optional[float] = None,
+                 branch: str | None = None,
+                 out_dir: str | None = None,
+                 eps: float | None = None,
                  k1: int = 30,
                  k2: int = 6,
                  expansion: str = 'per_modality',

@@ -1,6 +1,6 @@
 """The modality gap as a picture: distances within a modality and across the two."""
 
-from typing import Mapping, Optional
+from typing import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ _PANELS, _BAR = 4, 1.3  # widths of a panel and of the bar beside it
 
 def draw_distance_histograms(histograms: Mapping[str, PairHistogram],
                              *,
-                             eps: Optional[float] = None,
+                             eps: float | None = None,
                              title: str = '') -> Image.Image:
     """Draw how far image pairs are from one another, before and after correction.
 

@@ -1,6 +1,5 @@
 """Features in the plane: which identities lie together, and which modalities apart."""
 
-from typing import Tuple, Union
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from mmvireid.search.topk import float_rows
 
 from .figure import FAINT, INK, new_figure, to_picture
 
-Array = Union[np.ndarray, torch.Tensor]
+Array = np.ndarray | torch.Tensor
 
 #: Told apart with any kind of colour vision as far as twelve can be; numbers do the rest.
 COLOURS = ('#0072b2', '#e69f00', '#009e73', '#cc79a7', '#d55e00', '#56b4e9', '#7f3c8d', '#6b8e00',
@@ -161,7 +160,7 @@ def _most_central(points: np.ndarray) -> np.ndarray:
     return points[distances.sum(1).argmin()]
 
 
-def _styles(colour: str) -> Tuple[dict, dict]:
+def _styles(colour: str) -> tuple[dict, dict]:
     """Return how visible and infrared images of a colour are marked."""
     return (dict(marker='o', s=30, color=colour, alpha=0.55, linewidths=0),
             dict(marker='x', s=28, color=colour, alpha=0.75, linewidths=1.3))

@@ -1,6 +1,5 @@
 """From a matplotlib figure to a picture, without a window and without global state."""
 
-from typing import Tuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,7 +9,7 @@ from PIL import Image
 INK, FAINT = '#202020', '#606060'
 
 
-def new_figure(size: Tuple[float, float]) -> Figure:
+def new_figure(size: tuple[float, float]) -> Figure:
     """Make an empty figure that is laid out by its content.
 
     Figures of ``matplotlib.pyplot`` stay in memory until they are closed and depend on

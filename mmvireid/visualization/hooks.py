@@ -2,7 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from pathlib import Path
-from typing import ClassVar, Dict, Optional, Sequence
+from typing import ClassVar, Sequence
 
 import numpy as np
 from mmengine.dist import master_only
@@ -11,11 +11,11 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmvireid.evaluation import CrossModalityMetric
-from mmvireid.models import GraphTransfer
 from mmvireid.registry import HOOKS
+from mmvireid.structures import Modality
 from mmvireid.utils.errors import EvaluationError
 
-from .affinity import draw_affinity, graph_of_people
+from .affinity import draw_affinity, graph_of_people, ranking_with_graph
 from .embedding import draw_embedding
 from .ranking_list import choose_queries, draw_ranking_lists, save_picture
 
@@ -36,13 +36,13 @@ class PictureHook(Hook, metaclass=ABCMeta):
     #: folder in the work directory, and name for the visualiser
     folder: ClassVar[str]
 
-    def __init__(self, out_dir: Optional[str] = None, on_val: bool = False) -> None:
+    def __init__(self, out_dir: str | None = None, on_val: bool = False) -> None:
         self.out_dir = out_dir
         self.on_val = on_val
 
     @abstractmethod
     def draw(self, metric: CrossModalityMetric,
-             validation: bool = False) -> Dict[str, Image.Image]:
+             validation: bool = False) -> dict[str, Image.Image]:
         """Draw pictures from a metric that has just evaluated a model.
 
         Args:
@@ -54,19 +54,19 @@ class PictureHook(Hook, metaclass=ABCMeta):
         """
 
     @master_only
-    def after_test_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Draw and log the paths."""
         self._leave(runner, self.draw(runner.test_evaluator.metrics[0]), '', 0)
 
     @master_only
-    def after_val_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Draw and log the paths, if it was asked for."""
         if self.on_val:
             ending = f'_epoch_{runner.epoch:03d}'
             pictures = self.draw(runner.val_evaluator.metrics[0], validation=True)
             self._leave(runner, pictures, ending, runner.epoch)
 
-    def _leave(self, runner: Runner, pictures: Dict[str, Image.Image], ending: str,
+    def _leave(self, runner: Runner, pictures: dict[str, Image.Image], ending: str,
                step: int) -> None:
         folder = Path(self.out_dir or Path(runner.work_dir) / self.folder)
         for name, picture in pictures.items():
@@ -96,11 +96,11 @@ class RankingListHook(PictureHook):
     folder = 'ranking_lists'
 
     def __init__(self,
-                 out_dir: Optional[str] = None,
+                 out_dir: str | None = None,
                  num_queries: int = 8,
                  topk: int = 10,
-                 rankings: Optional[Sequence[str]] = None,
-                 title: Optional[str] = None,
+                 rankings: Sequence[str] | None = None,
+                 title: str | None = None,
                  on_val: bool = False) -> None:
         super().__init__(out_dir, on_val)
         self.num_queries = num_queries
@@ -109,7 +109,7 @@ class RankingListHook(PictureHook):
         self.title = title
 
     def draw(self, metric: CrossModalityMetric,
-             validation: bool = False) -> Dict[str, Image.Image]:
+             validation: bool = False) -> dict[str, Image.Image]:
         """Draw the lists.
 
         Args:
@@ -123,7 +123,10 @@ class RankingListHook(PictureHook):
         names = self.rankings or metric.rankings
         if validation:  # which often has fewer rankings than the test
             names = [name for name in names if name in metric.rankings] or metric.rankings
-        results = {name: metric.first_result(setting, name) for name in names}
+        results = {}
+        for name in names:
+            result = metric.first_result(setting, name)
+            results[metric.rankings[name].label] = result
         last = list(results.values())[-1]
         return {setting: draw_ranking_lists(
             results,
@@ -152,12 +155,12 @@ class EmbeddingHook(PictureHook):
     folder = 'embedding'
 
     def __init__(self,
-                 out_dir: Optional[str] = None,
+                 out_dir: str | None = None,
                  descriptor: str = 'base',
                  num_identities: int = 12,
                  max_images: int = 30,
                  seed: int = 0,
-                 title: Optional[str] = None,
+                 title: str | None = None,
                  on_val: bool = False) -> None:
         super().__init__(out_dir, on_val)
         self.descriptor = descriptor
@@ -167,7 +170,7 @@ class EmbeddingHook(PictureHook):
         self.title = title
 
     def draw(self, metric: CrossModalityMetric,
-             validation: bool = False) -> Dict[str, Image.Image]:
+             validation: bool = False) -> dict[str, Image.Image]:
         """Draw the embedding.
 
         Args:
@@ -198,40 +201,40 @@ class EmbeddingHook(PictureHook):
 
 @HOOKS.register_module()
 class AffinityHook(PictureHook):
-    """Draw CIFT's graph over some people after a test.
+    """Draw the graph of a ranking over some people after a test.
 
-    The settings of the graph are those of the evaluator's first ranking with a
-    :class:`mmvireid.models.GraphTransfer`.
+    It is that of the evaluator's first ranking that has one, as CIFT's has.
 
     Args:
         out_dir: folder for the picture; ``<work_dir>/affinity`` when None.
-        direction: ``'i2r'``, infrared queries and a visible gallery, or ``'r2i'``.
+        query: modality of the queries, ``'infrared'`` or ``'visible'``; images of the other
+            are the gallery.
         num_identities: how many people.
         max_images: images at most of each in each modality.
         seed: decides who is shown.
-        title: line above the picture; the name of the direction when None.
+        title: line above the picture; the name of the descriptor when None.
         on_val: whether to draw after each validation too.
     """
 
     folder = 'affinity'
 
     def __init__(self,
-                 out_dir: Optional[str] = None,
-                 direction: str = 'i2r',
+                 out_dir: str | None = None,
+                 query: str = 'infrared',
                  num_identities: int = 8,
                  max_images: int = 4,
                  seed: int = 0,
-                 title: Optional[str] = None,
+                 title: str | None = None,
                  on_val: bool = False) -> None:
         super().__init__(out_dir, on_val)
-        self.direction = direction
+        self.query = Modality[query.upper()]
         self.num_identities = num_identities
         self.max_images = max_images
         self.seed = seed
         self.title = title
 
     def draw(self, metric: CrossModalityMetric,
-             validation: bool = False) -> Dict[str, Image.Image]:
+             validation: bool = False) -> dict[str, Image.Image]:
         """Draw the graph.
 
         Args:
@@ -239,14 +242,14 @@ class AffinityHook(PictureHook):
             validation: as in :meth:`PictureHook.draw`.
 
         Returns:
-            dict: name of the direction -> picture.
+            dict: name of the descriptor that the graph compares -> picture.
 
         Raises:
-            EvaluationError: if the model has no graph in this direction.
+            EvaluationError: if no ranking has a graph, or the model lacks its descriptor.
         """
-        steps = [step for _, post in metric.rankings.values() for step in post
-                 if isinstance(step, GraphTransfer)]
+        ranking = ranking_with_graph(metric.rankings)
         graph = graph_of_people(
-            metric.images, self.direction, people=self.num_identities,
-            per_modality=self.max_images, seed=self.seed, **(steps[0].graph if steps else {}))
-        return {self.direction: draw_affinity({self.title or self.direction: graph})}
+            metric.images, ranking, self.query, people=self.num_identities,
+            per_modality=self.max_images, seed=self.seed)
+        name = ranking.scorer.descriptors_for(self.query)[0]
+        return {name: draw_affinity({self.title or name: graph})}

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mmvireid.clustering import jaccard_pairs, k_reciprocal_encoding
 from mmvireid.clustering.neighbors import PlainNeighbors, modality_aware_neighbors
-from mmvireid.evaluation.functional.distance import cosine_distance
+from mmvireid.evaluation.functional import cosine_distance
 from mmvireid.search.topk import float_rows
 
 Array = Union[np.ndarray, torch.Tensor]

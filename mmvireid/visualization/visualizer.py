@@ -1,6 +1,6 @@
 """Pictures of re-identification for the backends of a run: files, TensorBoard, others."""
 
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 from mmengine.dist import master_only
@@ -46,9 +46,9 @@ class ReIDVisualizer(Visualizer):
 
     def __init__(self,
                  name: str = 'visualizer',
-                 image: Optional[np.ndarray] = None,
-                 vis_backends: Optional[Sequence[Any]] = None,
-                 save_dir: Optional[str] = None,
+                 image: np.ndarray | None = None,
+                 vis_backends: Sequence[Any] | None = None,
+                 save_dir: str | None = None,
                  **kwargs: Any) -> None:
         super().__init__(name, image, vis_backends, save_dir, **kwargs)
 
@@ -103,7 +103,7 @@ class ReIDVisualizer(Visualizer):
     @master_only
     def add_affinity(self, name: str, graphs: Mapping[str, TransferGraph], *,
                      step: int = 0) -> Image.Image:
-        """Draw CIFT's graphs beside one another and send them to all backends.
+        """Draw graphs of rankings beside one another and send them to all backends.
 
         Args:
             name: as in :meth:`add_picture`.
@@ -120,7 +120,7 @@ class ReIDVisualizer(Visualizer):
     def add_datasample(self,
                        name: str,
                        image: np.ndarray,
-                       data_sample: Optional[ReIDDataSample] = None,
+                       data_sample: ReIDDataSample | None = None,
                        draw_gt: bool = True,
                        draw_pred: bool = True,
                        show: bool = False,

@@ -12,7 +12,6 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmvireid.cli import load_pretrained_parts, one_sentence_errors
-from mmvireid.config import load_config
 from mmvireid.utils.processes import leave_process_group, main_process_computes, patient_group
 
 
@@ -71,22 +70,3 @@ def test_another_broken_pipe_is_an_error():
 def test_errors_of_the_program_keep_their_stack(error):
     with pytest.raises(type(error)), one_sentence_errors():
         raise error
-
-
-@pytest.mark.parametrize(('options', 'warned'), [
-    ({}, []),
-    ({'model.head.tau_het': 0.3}, ['val', 'test']),
-    ({'model.head.tau_het': 0.3, 'val_evaluator.rankings.cift.post.0.tau_het': 0.3}, ['test']),
-    ({'test_evaluator.rankings.cift.post.0.num_neighbors': 6}, ['test']),
-    ({'model.head.num_neighbors': 6, 'val_evaluator.rankings.cift.post': [],
-      'test_evaluator.rankings.cift.post.0.num_neighbors': 6}, []),
-])
-def test_a_graph_that_was_trained_with_other_settings(repo_root, capsys, options, warned):
-    """The rankings have settings of their own: whoever changes the head alone is told."""
-    load_config(repo_root / 'configs/cift/cift_r50_120e_regdb.py', options)
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split()[5].split('_')[0] for line in lines] == warned
-    for line in lines:
-        key = line.split()[5]
-        assert line.startswith('Warning: model.head.')
-        assert f'set {key}.' in line

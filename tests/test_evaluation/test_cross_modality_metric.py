@@ -120,6 +120,8 @@ def test_rankings_choose_descriptor_and_post_processors(tmp_path):
     document = json.loads((tmp_path / 'results.json').read_text())
     assert [(e['setting'], e['ranking']) for e in document] == [
         (s, r) for s in ('v2t', 't2v') for r in ('plain', 'by_modality', 'rerank')]
+    assert [(e['transductive'], e['uses']) for e in document[:3]] == [
+        (False, []), (False, []), (True, ['gallery', 'queries'])]
     assert document[0]['trials']['split']['mAP'] == pytest.approx(metrics['regdb/v2t/plain/mAP'])
 
 
@@ -219,7 +221,7 @@ def test_unknown_setting_names_the_known_ones():
 
 
 def test_unknown_descriptor_names_the_known_ones():
-    words = 'needs the descriptor "i2r"; the model gives base, other'
+    words = 'needs the descriptor "i2r", but there is base, other: choose another'
     with pytest.raises(EvaluationError, match=words):
         evaluate(RegDBMetric(rankings=dict(cift=dict(descriptor='i2r'))), make_samples())
 

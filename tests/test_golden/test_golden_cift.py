@@ -8,7 +8,7 @@ import torch
 from reference.cift import DIRECTIONS, queries_of
 from torch.nn import functional
 
-from mmvireid.evaluation import rank_metrics
+from mmvireid.evaluation import Ranking, rank_metrics
 from mmvireid.models import (
     CIFTHead,
     CounterfactualIntervention,
@@ -18,7 +18,7 @@ from mmvireid.models import (
     transfer_features,
 )
 from mmvireid.models.heads.cift_head import LOSS_WEIGHTS
-from mmvireid.structures import BatchInfo, ImageSet, Modality, RetrievalResult
+from mmvireid.structures import BatchInfo, ImageSet, Modality
 
 pytestmark = pytest.mark.golden('cift')
 
@@ -210,7 +210,7 @@ def transferred(golden, queries):
         for side, modality in (('gallery', Modality.VISIBLE), ('query', Modality.INFRARED))}
     query = sets.pop(queries)
     gallery, = sets.values()
-    return GraphTransfer()(RetrievalResult.from_descriptors(query, gallery))
+    return Ranking('cift', GraphTransfer()).prepare(gallery).rank(query)
 
 
 def test_inference(golden):

@@ -12,7 +12,13 @@ from PIL import Image
 from mmvireid.apis import InputError, VIReIDInferencer
 from mmvireid.config import load_config
 from mmvireid.structures import RetrievalResult
-from mmvireid.utils.errors import CheckpointError, ConfigError, GalleryIndexError, MMVIReIDError
+from mmvireid.utils.errors import (
+    CheckpointError,
+    ConfigError,
+    EvaluationError,
+    GalleryIndexError,
+    MMVIReIDError,
+)
 from mmvireid.visualization.ranking_list import RIGHT, UNKNOWN, WRONG
 
 
@@ -116,7 +122,7 @@ def test_a_gallery_keeps_descriptors_only(inferencer, footage, array):
     assert set(gallery.images.img_path) == {''}
     result, = inferencer.search(footage / 'night' / '0.png', 2, 'infrared')
     assert not result.gallery.descriptors
-    with pytest.raises(InputError, match='the ranking "cift" needs the descriptor "i2r"'):
+    with pytest.raises(EvaluationError, match='"cift" needs the descriptor "i2r", but there'):
         inferencer.search(footage / 'night' / '0.png', 2, 'infrared', ranking='cift')
 
 
@@ -221,7 +227,7 @@ def test_search_that_cannot_be(inferencer, footage):
         inferencer.search(query, 1, 'infrared', ranking='bmil')
     short = {name: rows[:, :9] for name, rows in images.descriptors.items()}
     object.__setattr__(images, 'descriptors', short)
-    with pytest.raises(InputError, match='9 dimensions, the queries of 64'):
+    with pytest.raises(EvaluationError, match='9 dimensions, the queries of 64'):
         inferencer.search(query, 1, 'infrared')
 
 

@@ -175,7 +175,7 @@ def test_autocast_trains_without_nan():
 
 
 def test_neck_bias_is_frozen_and_graph_is_exposed():
-    head = CIFTHead(4, 8, noise='shared', tau_het=0.3, tau_hom=0.5, num_neighbors=6)
+    head = CIFTHead(4, 8, noise='shared', graph=dict(tau_het=0.3, tau_hom=0.5, num_neighbors=6))
     assert head.graph == {'tau_het': 0.3, 'tau_hom': 0.5, 'num_neighbors': 6}
     assert head.requires_both_modalities
     frozen = {name for name, p in head.named_parameters() if not p.requires_grad}

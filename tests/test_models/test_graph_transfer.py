@@ -5,11 +5,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmengine.config import Config
 
+from mmvireid.config import load_config
+from mmvireid.evaluation import Ranking, build_rankings
 from mmvireid.models import CIFTHead, GraphTransfer, transfer_affinity, transfer_features
-from mmvireid.registry import TASK_UTILS
-from mmvireid.structures import ImageSet, Modality, RetrievalResult
+from mmvireid.registry import METRICS, MODELS
+from mmvireid.structures import ImageSet, Modality
+from mmvireid.utils.errors import EvaluationError
 
 
 def unit(x):
@@ -26,10 +28,10 @@ def image_set(features, modality, names=('base', 'r2i', 'i2r')):
         sample_idx=np.arange(n))
 
 
-def retrieval(query, gallery, query_modality, **options):
-    return RetrievalResult.from_descriptors(
-        image_set(query, query_modality, **options),
-        image_set(gallery, 1 - query_modality, **options))
+def distance_of(query, gallery, query_modality, **options):
+    ranking = Ranking('cift', GraphTransfer())
+    gallery = ranking.prepare(image_set(gallery, 1 - query_modality, **options))
+    return gallery.rank(image_set(query, query_modality, **options)).distance
 
 
 @settings(max_examples=15, deadline=None)
@@ -67,48 +69,63 @@ def test_direction_follows_the_queries():
         return ImageSet(**{**plain.__dict__,
                            'descriptors': {n: f[rows] for n, f in features.items()}})
 
+    graph = dict(tau_het=0.5, num_neighbors=3)
+    entry = dict(scorer=dict(type='GraphTransfer', graph=graph))
+    ranking = build_rankings(dict(cift=entry))['cift']
+    assert ranking.label == 'cift (whole gallery)'
+    assert not ranking.transductive
+    assert ranking.descriptors == {'r2i', 'i2r'}
     for modality, name in ((Modality.INFRARED, 'i2r'), (Modality.VISIBLE, 'r2i')):
-        result = RetrievalResult.from_descriptors(
-            images(slice(0, 3), modality), images(slice(3, 9), 1 - modality))
-        out = GraphTransfer(tau_het=0.5)(result)
-        query, gallery = transfer_features(
-            features[name][:3], features[name][3:], tau_het=0.5)
-        torch.testing.assert_close(out.distance, 1 - unit(query) @ unit(gallery).T)
-        assert out.query is result.query
-        assert not torch.equal(out.distance, result.distance)
+        prepared = ranking.prepare(images(slice(3, 9), 1 - modality))
+        queries = images(slice(0, 3), modality)
+        result = prepared.rank(queries)
+        query, gallery = transfer_features(features[name][:3], features[name][3:], **graph)
+        torch.testing.assert_close(result.distance, 1 - unit(query) @ unit(gallery).T)
+        assert result.descriptor == name
+        assert result.query is queries
+        # A search does not form the whole matrix, and answers each query by itself.
+        found = prepared.nearest(queries[1:2], 6)
+        torch.testing.assert_close(found.distance[0], result.distance[1].sort()[0])
 
 
-def test_registered():
-    transfer = TASK_UTILS.build({'type': 'GraphTransfer', 'tau_het': 0.3})
-    assert transfer.graph['tau_het'] == 0.3
+def test_the_graph_of_some_images_is_that_of_the_ranking():
+    generator = torch.Generator().manual_seed(0)
+    features = unit(torch.randn(9, 5, generator=generator))
+    images = image_set(features, 0)
+    images = ImageSet(**{**images.__dict__, 'modality': np.arange(9) % 2})
+    graph = dict(tau_het=0.5, tau_hom=0.3, num_neighbors=3)
+    ranking = Ranking('cift', GraphTransfer(graph))
+    torch.testing.assert_close(
+        ranking.affinity(images, Modality.INFRARED),
+        transfer_affinity(features, torch.arange(9) % 2 == 1, **graph))
+    with pytest.raises(EvaluationError, match='has no graph'):
+        build_rankings()['base'].affinity(images, Modality.INFRARED)
 
 
 def test_mixed_queries():
     mixed = image_set(unit(torch.randn(4, 3)), 0)
     mixed = ImageSet(**{**mixed.__dict__, 'modality': np.array([0, 0, 1, 1])})
-    result = RetrievalResult.from_descriptors(mixed, image_set(unit(torch.randn(5, 3)), 0))
-    with pytest.raises(ValueError, match='one modality.*visible.*infrared'):
-        GraphTransfer()(result)
+    with pytest.raises(ValueError, match='visible and infrared'):
+        Ranking('cift', GraphTransfer()).prepare(image_set(unit(torch.randn(5, 3)), 0)).rank(mixed)
 
 
 def test_missing_descriptor():
     query, gallery = unit(torch.randn(3, 4)), unit(torch.randn(5, 4))
-    result = retrieval(query, gallery, Modality.INFRARED, names=('base', ))
-    with pytest.raises(KeyError, match='i2r'):
-        GraphTransfer()(result)
+    with pytest.raises(EvaluationError, match='needs the descriptor "i2r", but there is base'):
+        distance_of(query, gallery, Modality.INFRARED, names=('base', ))
 
 
 def test_settings_are_those_of_the_head(repo_root):
-    """Nothing carries them from the model, so defaults and configs must agree."""
-    graph = CIFTHead(4, 8, noise='shared').graph
-    assert GraphTransfer().graph == graph
-    configs = [Config.fromfile(path) for path in (repo_root / 'configs' / 'cift').glob('*.py')]
-    heads = [cfg.model.head for cfg in configs if cfg.model.head.type == 'CIFTHead']
-    assert heads
-    for cfg in configs:
-        transfers = [post for ranking in cfg.rankings.values() for post in ranking.get('post', ())
-                     if post.type == 'GraphTransfer']
-        assert transfers
-        for post in transfers:
-            assert GraphTransfer(**{k: v for k, v in post.items() if k != 'type'}).graph == {
-                name: cfg.model.head.get(name, value) for name, value in graph.items()}
+    """They are written once, and a command line changes them for both."""
+    assert GraphTransfer().graph == CIFTHead(4, 8, noise='shared').graph
+    configs = [path for path in (repo_root / 'configs' / 'cift').glob('*.py')
+               if 'wo-graph' not in path.name]
+    for path in configs:
+        for options in ({}, {'model.head.graph.tau_hom': 0.7}):
+            cfg = load_config(path, options)
+            scorer = METRICS.build(cfg.test_evaluator).rankings['cift'].scorer
+            assert scorer.graph == MODELS.build(cfg.model.head).graph
+            assert scorer.graph['tau_hom'] == options.get('model.head.graph.tau_hom', 0.4)
+    for part in (GraphTransfer, lambda graph: CIFTHead(4, 8, graph=graph)):
+        with pytest.raises(ValueError, match="no setting .'tau'. of the graph"):
+            part(graph=dict(tau=3))

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from mmvireid.clustering import jaccard_distance
-from mmvireid.evaluation.functional import k_reciprocal_rerank
-from mmvireid.evaluation.functional.distance import cosine_distance
+from mmvireid.evaluation import build_rankings, cosine_distance, k_reciprocal_rerank
+from mmvireid.registry import RANKERS
 from mmvireid.search import self_topk, topk
+from mmvireid.structures import ImageSet, Modality
 from mmvireid.utils.precision import full_precision
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -18,6 +19,20 @@ ROWS = torch.nn.functional.normalize(torch.randn(700, 256, generator=GENERATOR),
 # More equal rows than candidates fit: the self search falls back to plain products.
 CROWDED = torch.cat([ROWS[:1].expand(600, -1), ROWS[1:100]])
 MODALITY = np.arange(700) % 2
+
+
+def every_ranking():
+    """Rank by every scorer and every post-processor that is registered."""
+    RANKERS.import_from_location()
+    return build_rankings({
+        name: dict(scorer=dict(type=name)) if hasattr(part, 'prepare') else dict(
+            post=[dict(type=name)]) for name, part in RANKERS.module_dict.items()})
+
+
+def images_of(rows, modality, names):
+    zeros = np.zeros(len(rows), dtype=np.int64)
+    return ImageSet(dict.fromkeys(names, rows), zeros, zeros, zeros + modality,
+                    np.arange(len(rows)))
 
 
 def autocast():
@@ -60,6 +75,27 @@ def test_the_program_around_does_not_matter(compute, surroundings):
     expected = compute()
     with surroundings():
         found = compute()
+    for one, other in zip(expected, found, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize('surroundings', SURROUNDINGS)
+@pytest.mark.parametrize('ranking', every_ranking().values(), ids=lambda ranking: ranking.name)
+def test_no_ranking_depends_on_the_program_around(ranking, surroundings):
+    """Neither the whole matrix, as a test needs it, nor the nearest, as a search does."""
+    def compute():
+        for modality in Modality:
+            query = images_of(ROWS[:200], modality, ranking.descriptors)
+            images = images_of(ROWS[200:], 1 - modality, ranking.descriptors)
+            prepared = ranking.prepare(images)
+            yield prepared.rank(query).distance
+            yield from prepared.nearest(query, 5)
+            for result in ranking.rank_trials(query, images, [np.arange(300), np.arange(40)]):
+                yield result.distance
+
+    expected = list(compute())
+    with surroundings():
+        found = list(compute())
     for one, other in zip(expected, found, strict=True):
         assert torch.equal(one, other)
 

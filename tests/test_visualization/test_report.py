@@ -15,7 +15,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from mmvireid.evaluation import RegDBMetric, SYSUMetric, rank_metrics
+from mmvireid.evaluation import CosineScorer, Ranking, RegDBMetric, SYSUMetric, rank_metrics
 from mmvireid.registry import MODELS
 from mmvireid.utils.errors import EvaluationError
 from mmvireid.visualization.report import collect_report, encode_thumbnails, render_report
@@ -87,8 +87,9 @@ def large(tmp_path_factory):
 
     samples = draw_test_set(tmp_path_factory.mktemp('large'), 96, per_camera, noise=1.2)
     metric = SYSUMetric(settings='all_single', num_trials=1, rankings=dict(base={}, other={}))
-    metric.rankings['other'] = ('base', [lambda result: result.with_distance(
-        result.distance**2 + 0.3 * torch.sin(50 * result.distance))])
+    metric.rankings['other'] = Ranking('other', CosineScorer(), [
+        lambda result: result.with_distance(
+            result.distance**2 + 0.3 * torch.sin(50 * result.distance))])
     evaluated(metric, samples)
     data, paths = collect_report(metric, map_identities=3)
     return data, paths, render_report(data, paths, title='large', notes=['a <note>'])

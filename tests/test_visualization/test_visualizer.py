@@ -20,6 +20,7 @@ from mmvireid.visualization import (
     TransferGraph,
     draw_affinity,
     graph_of_people,
+    ranking_with_graph,
 )
 
 CAMERAS = (1, 2, 3, 4, 5, 6)
@@ -44,8 +45,8 @@ def images(tmp_path):
 @pytest.fixture
 def metric(images):
     found = SYSUMetric(settings='all_single', num_trials=1, rankings=dict(
-        base={}, cift=dict(descriptor=dict(visible='r2i', infrared='i2r'), post=[
-            dict(type='mmvireid.GraphTransfer', num_neighbors=2, tau_het=0.7)])))
+        base={}, cift=dict(scorer=dict(
+            type='mmvireid.GraphTransfer', graph=dict(num_neighbors=2, tau_het=0.7)))))
     found.images = images
     return found
 
@@ -75,14 +76,14 @@ def build(folder, *backends):
         vis_backends=[dict(type=f'{name}VisBackend') for name in backends]))
 
 
-def test_pictures_reach_all_backends(images, tmp_path, monkeypatch):
+def test_pictures_reach_all_backends(images, metric, tmp_path, monkeypatch):
     board = Recorder()
     monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', board)
     visualizer = build(tmp_path, 'Local', 'Tensorboard')
     assert isinstance(visualizer, ReIDVisualizer)
     query, gallery = (images[images.modality == value] for value in (1, 0))
     result = RetrievalResult.from_descriptors(query, gallery, 'base')
-    graph = graph_of_people(images, 'i2r', people=3, per_modality=2)
+    graph = graph_of_people(images, metric.rankings['cift'], people=3, per_modality=2)
     drawn = dict(
         lists=visualizer.add_ranking_lists(
             'lists', {'a': result}, [0, 5], protocol='sysu', topk=3, step=7),
@@ -179,12 +180,14 @@ def test_the_graph_is_that_of_the_evaluator(metric, images, tmp_path, monkeypatc
         num_neighbors=2)
     torch.testing.assert_close(graph.affinity, expected)
     np.testing.assert_array_equal(graph.identity, images.identity)
-    with pytest.raises(EvaluationError, match='no graph from r to i'):
-        hooks.AffinityHook(direction='r2i').draw(metric)
+    with pytest.raises(EvaluationError, match='"cift" needs the descriptor "r2i"'):
+        hooks.AffinityHook(query='visible').draw(metric)
+    with pytest.raises(EvaluationError, match='none of the rankings base has a graph'):
+        ranking_with_graph({'base': metric.rankings['base']})
     with pytest.raises(EvaluationError, match='"r2i": the model gives base, i2r'):
         hooks.EmbeddingHook(descriptor='r2i').draw(metric)
     with pytest.raises(EvaluationError, match='both modalities'):
-        graph_of_people(images[images.modality == 1], 'i2r')
+        graph_of_people(images[images.modality == 1], metric.rankings['cift'])
 
 
 def test_people_stay_together_in_any_order():

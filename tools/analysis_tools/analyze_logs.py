@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     curve = tasks.add_parser('plot_curve', help='draw values over training')
     curve.add_argument(
         '--keys', nargs='+', default=['loss', 'mAP'],
-        help='what to draw: a name, or the end of one, as mAP or cift/R1')
+        help='what to draw: a name, or the end of one, as mAP or base/R1')
     curve.add_argument('--legend', nargs='+', help='name of each log; by default its folder')
     curve.add_argument('--title', help='line above the picture')
     add_out(curve, 'picture or PDF', default='curves.png')

@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
         'results', type=shell_path, nargs='+', help='results.json, summary.json, or their folder')
     parser.add_argument('--names', nargs='+', help='name of each result; by default its folder')
     parser.add_argument('--settings', nargs='+', help='which settings, for example all_single')
-    parser.add_argument('--rankings', nargs='+', help='which rankings, for example cift')
+    parser.add_argument('--rankings', nargs='+', help='which rankings; by default all')
     parser.add_argument('--metrics', nargs='+', help='which columns, for example R1 R10 mAP')
     parser.add_argument('--format', choices=('text', 'markdown', 'latex'), default='text')
     add_out(parser, 'write the tables here too')

@@ -1,6 +1,8 @@
 """Metrics as pure functions on plain arrays: no Runner, no data set object."""
 
-from .distance import cosine_distance, trial_distances
+from mmvireid.utils.cosine import cosine_distance
+
+from .distance import trial_distances
 from .ranking import RANKING_PROTOCOLS, RankingProtocol, RankMetrics, rank_metrics
 from .rerank import k_reciprocal_rerank
 

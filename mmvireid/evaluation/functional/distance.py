@@ -1,33 +1,14 @@
 """Distances of all trials from descriptors that were computed once."""
 
-from typing import Iterator, Sequence, Union
+from typing import Iterator, Sequence
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from mmvireid.utils.precision import full_precision
-
-Array = Union[np.ndarray, torch.Tensor]
-
-
-def cosine_distance(query: Array, gallery: Array) -> torch.Tensor:
-    """Compute ``1 - q . g`` of unit descriptors.
-
-    Args:
-        query: shape ``(Q, D)``, L2-normalised rows.
-        gallery: shape ``(G, D)``, L2-normalised rows.
-
-    Returns:
-        torch.Tensor: shape ``(Q, G)``, in [0, 2] up to rounding.
-    """
-    query = torch.as_tensor(query)
-    with full_precision(query):
-        product = query @ torch.as_tensor(gallery).T
-    return product.neg_().add_(1)
+from mmvireid.utils.cosine import Array, cosine_distance
 
 
-def trial_distances(query: Array, images: Array,
-                    galleries: Sequence[Array]) -> Iterator[torch.Tensor]:
+def trial_distances(query: Array, images: Array, galleries: Sequence[Array]) -> Iterator[Tensor]:
     """Yield the cosine distance of each trial from one product with all images in use.
 
     The galleries of ten trials overlap: ten multi-shot galleries of SYSU-MM01 have 30,100
@@ -41,14 +22,24 @@ def trial_distances(query: Array, images: Array,
             ``(G,)`` int.
 
     Yields:
-        torch.Tensor: shape ``(Q, G)`` of one trial, columns in the order of its gallery.
+        Tensor: shape ``(Q, G)`` of one trial, columns in the order of its gallery.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.evaluation import trial_distances
+        >>> images = torch.tensor([[1., 0.], [0., 1.], [0.6, 0.8]])
+        >>> for distance in trial_distances(images[:1], images, [[0, 1], [2]]):
+        ...     print(distance)
+        tensor([[0., 1.]])
+        tensor([[0.4000]])
     """
     images = torch.as_tensor(images)
     galleries = [torch.as_tensor(rows, device=images.device).long() for rows in galleries]
+    # Which images any trial uses, and for each place in a gallery its column among them.
     used, columns = torch.unique(torch.cat(galleries), return_inverse=True)
     if len(used) < len(images):
         images = images[used]
-    else:
+    else:  # All are in use: no copy, and a column is the number of its image.
         columns = used[columns]
     distance = cosine_distance(query, images)
     for trial in columns.split([len(rows) for rows in galleries]):

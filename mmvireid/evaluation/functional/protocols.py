@@ -15,7 +15,7 @@ caller's random state stays as it was.
 
 import os
 import random
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Mapping, Sequence
 
 import numpy as np
 from scipy.io import loadmat
@@ -27,15 +27,15 @@ SYSU_INDOOR_CAMERAS = (1, 2)
 SYSU_INFRARED_CAMERAS = (3, 6)
 
 #: (camera, identity) -> shape ``(trials, n)``, 1-based positions in the sorted folder.
-Permutations = Mapping[Tuple[int, int], np.ndarray]
-Rows = Tuple[np.ndarray, np.ndarray]
+Permutations = Mapping[tuple[int, int], np.ndarray]
+Rows = tuple[np.ndarray, np.ndarray]
 
 
 class ProtocolError(MMVIReIDError, ValueError):
     """Report images and a protocol file that do not fit together."""
 
 
-def sysu_gallery_cameras(mode: str) -> Tuple[int, ...]:
+def sysu_gallery_cameras(mode: str) -> tuple[int, ...]:
     """Return the visible cameras that a search mode of SYSU-MM01 covers.
 
     Args:
@@ -52,7 +52,7 @@ def sysu_gallery_cameras(mode: str) -> Tuple[int, ...]:
     return SYSU_VISIBLE_CAMERAS if mode == 'all' else SYSU_INDOOR_CAMERAS
 
 
-def load_sysu_permutations(path: Union[str, os.PathLike]) -> Dict[Tuple[int, int], np.ndarray]:
+def load_sysu_permutations(path: str | os.PathLike) -> dict[tuple[int, int], np.ndarray]:
     """Read the official gallery draws, ``exp/rand_perm_cam.mat``.
 
     Args:
@@ -84,13 +84,13 @@ def load_sysu_permutations(path: Union[str, os.PathLike]) -> Dict[Tuple[int, int
 
 def sample_sysu_gallery(identities: np.ndarray,
                         cameras: np.ndarray,
-                        order: Optional[Sequence] = None,
+                        order: Sequence | None = None,
                         *,
                         mode: str = 'all',
                         shot: int = 1,
                         trial: int = 0,
                         source: str = 'random_seed',
-                        permutations: Optional[Permutations] = None) -> np.ndarray:
+                        permutations: Permutations | None = None) -> np.ndarray:
     """Draw the gallery of one trial of SYSU-MM01.
 
     The two sources are incompatible protocols (their first trials share 16 of
@@ -145,13 +145,13 @@ def sample_sysu_gallery(identities: np.ndarray,
 
 def sysu_trial(identities: np.ndarray,
                cameras: np.ndarray,
-               order: Optional[Sequence] = None,
+               order: Sequence | None = None,
                *,
                mode: str = 'all',
                shot: int = 1,
                trial: int = 0,
                source: str = 'random_seed',
-               permutations: Optional[Permutations] = None) -> Rows:
+               permutations: Permutations | None = None) -> Rows:
     """Select queries and gallery of one trial of SYSU-MM01.
 
     The queries are all infrared images, those of cameras 3 and 6, in both modes;
@@ -203,7 +203,7 @@ def regdb_trial(modalities: np.ndarray, *, direction: str) -> Rows:
 
 def sample_llcm_gallery(identities: np.ndarray,
                         cameras: np.ndarray,
-                        order: Optional[Sequence] = None,
+                        order: Sequence | None = None,
                         *,
                         trial: int = 0) -> np.ndarray:
     """Draw one image per identity and camera, as LLCM's public code does.
@@ -230,7 +230,7 @@ def sample_llcm_gallery(identities: np.ndarray,
 def llcm_trial(identities: np.ndarray,
                cameras: np.ndarray,
                modalities: np.ndarray,
-               order: Optional[Sequence] = None,
+               order: Sequence | None = None,
                *,
                direction: str,
                trial: int = 0,
@@ -273,8 +273,8 @@ def llcm_trial(identities: np.ndarray,
     return (sampled, whole) if transposed else (whole, sampled)
 
 
-def _folders(identities: np.ndarray, cameras: np.ndarray, order: Optional[Sequence],
-             wanted: Sequence[int]) -> List[Tuple[Tuple[int, int], np.ndarray]]:
+def _folders(identities: np.ndarray, cameras: np.ndarray, order: Sequence | None,
+             wanted: Sequence[int]) -> list[tuple[tuple[int, int], np.ndarray]]:
     """Group rows by (camera, identity), identity-major, each in listing order."""
     identities, cameras = np.asarray(identities), np.asarray(cameras)
     lengths = {len(identities), len(cameras)} | ({len(order)} if order is not None else set())
@@ -302,7 +302,7 @@ def _random_rows(rows: np.ndarray, shot: int, generator: random.Random) -> np.nd
     return rows[picks]
 
 
-def _official_rows(key: Tuple[int, int], rows: np.ndarray, permutations: Permutations,
+def _official_rows(key: tuple[int, int], rows: np.ndarray, permutations: Permutations,
                    shot: int, trial: int) -> np.ndarray:
     camera, identity = key
     if key not in permutations:

@@ -1,16 +1,12 @@
 """k-reciprocal re-ranking of a gallery."""
 
-from typing import Union
-
 import numpy as np
 import torch
 
 from mmvireid.clustering import jaccard_pairs, k_reciprocal_encoding
 from mmvireid.clustering.neighbors import NeighborLists, half_of
 from mmvireid.search.topk import float_rows, topk
-from mmvireid.utils.precision import full_precision
-
-Array = Union[np.ndarray, torch.Tensor]
+from mmvireid.utils.cosine import Array, cosine_distance
 
 #: Largest deviation from length 1 that float16 storage of unit rows can cause, and more.
 LENGTH_TOLERANCE = 1e-2
@@ -88,9 +84,9 @@ def k_reciprocal_rerank(query: Array,
     jaccard = np.ones((num_query, num - num_query), dtype=np.float32)
     owner = np.repeat(rows, np.diff(pairs.indptr))
     jaccard[owner, pairs.indices - num_query] = pairs.data
-    with full_precision(features):
-        result = features[:num_query] @ features[num_query:].T
-    result = result.mul_(-2).add_(2).clamp_(min=0).div_(farthest[:num_query, None])
+    # The squared Euclidean distance of unit rows is twice their cosine distance.
+    result = cosine_distance(features[:num_query], features[num_query:])
+    result = result.mul_(2).clamp_(min=0).div_(farthest[:num_query, None])
     result.mul_(lambda_value).add_(
         torch.from_numpy(jaccard).to(result.device), alpha=1 - lambda_value)
     return result.numpy() if isinstance(query, np.ndarray) else result

@@ -3,7 +3,7 @@
 import json
 from abc import abstractmethod
 from itertools import groupby
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 import torch
@@ -11,11 +11,11 @@ from mmengine.dist import broadcast_object_list, gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from mmvireid.evaluation.functional import RankMetrics, rank_metrics, trial_distances
+from mmvireid.evaluation.functional import RankMetrics, rank_metrics
 from mmvireid.evaluation.query_file import write_query_file
+from mmvireid.evaluation.rankings import build_rankings
 from mmvireid.evaluation.report import format_table, summarize
-from mmvireid.registry import TASK_UTILS
-from mmvireid.structures import ImageSet, Modality, RetrievalResult
+from mmvireid.structures import ImageSet, RetrievalResult
 from mmvireid.structures.retrieval_result import ANNOTATIONS
 from mmvireid.utils.errors import EvaluationError
 from mmvireid.utils.files import write_atomically
@@ -35,27 +35,26 @@ class Trial(NamedTuple):
     gallery: np.ndarray
 
 
-#: Descriptor to rank by, or one for each modality of the queries.
-Descriptor = Union[str, Mapping[str, str]]
-
-
 class CrossModalityMetric(BaseMetric):
     """Rank galleries and report CMC, mAP and mINP, mean and std over trials.
 
     Each test image is embedded once. What is reported is a table: ``settings``
     (search modes or directions; their galleries are slices of the embedded images)
-    by ``rankings`` (a descriptor, and post-processors of its distance such as
-    re-ranking or CIFT's graph).
+    by ``rankings`` (:mod:`mmvireid.evaluation.rankings`: a descriptor or another scorer, and
+    post-processors of its distance such as re-ranking).
 
     Metrics are named ``<prefix>/<setting>/<ranking>/<R1|R5|...|mAP|mINP>`` in
-    percent, with ``_std`` appended for the standard deviation over trials.
+    percent, with ``_std`` appended for the standard deviation over trials. A ranking that
+    compares more than two images is marked in the printed table, as in ``re_ranked (all
+    queries, whole gallery)``, and in ``out_file`` by ``uses`` and ``transductive``.
 
     Args:
         settings: which settings of the protocol to report.
-        rankings: name -> ``dict(descriptor=..., post=[...])``. ``descriptor`` is a
-            name, or a dict with one for each modality of the queries
-            (``dict(visible='r2i', infrared='i2r')``); ``post`` are configs of
-            post-processors, applied in order. Defaults to the descriptor ``base``.
+        rankings: name -> ``dict(descriptor=..., post=[...])``, or with ``scorer=dict(...)`` in
+            place of ``descriptor``. ``descriptor`` is a name, or a dict with one for each
+            modality of the queries; ``post`` are configs of post-processors, applied in
+            order. Defaults to the descriptor ``base``. Kept as built, name ->
+            :class:`mmvireid.evaluation.Ranking`.
         ranks: which ranks of the CMC curve to report.
         max_rank: length of the CMC curve.
         out_file: JSON file for all numbers, per trial too.
@@ -65,6 +64,7 @@ class CrossModalityMetric(BaseMetric):
 
     Raises:
         ValueError: for an unknown setting.
+        ConfigError: for a ranking that cannot be understood.
     """
 
     #: rule set of :func:`mmvireid.evaluation.rank_metrics`
@@ -73,13 +73,13 @@ class CrossModalityMetric(BaseMetric):
     SETTINGS: Mapping[str, str] = {}
 
     def __init__(self,
-                 settings: Optional[Sequence[str]] = None,
-                 rankings: Optional[Mapping[str, dict]] = None,
+                 settings: Sequence[str] | None = None,
+                 rankings: Mapping[str, dict] | None = None,
                  ranks: Sequence[int] = (1, 5, 10, 20),
                  max_rank: int = 20,
-                 out_file: Optional[str] = None,
-                 queries_file: Optional[str] = None,
-                 prefix: Optional[str] = None) -> None:
+                 out_file: str | None = None,
+                 queries_file: str | None = None,
+                 prefix: str | None = None) -> None:
         super().__init__(collect_device='cpu', prefix=prefix)
         settings = [settings] if isinstance(settings, str) else list(settings or self.SETTINGS)
         unknown = sorted(set(settings) - set(self.SETTINGS))
@@ -88,19 +88,15 @@ class CrossModalityMetric(BaseMetric):
                 f'{type(self).__name__} has no setting {", ".join(unknown)}; '
                 f'choose from {", ".join(self.SETTINGS)}')
         self.settings = settings
-        self.rankings = {
-            name: (ranking.get('descriptor', 'base'),
-                   [TASK_UTILS.build(post) for post in ranking.get('post', ())])
-            for name, ranking in (rankings or dict(base=dict())).items()
-        }
+        self.rankings = build_rankings(rankings)
         self.ranks = tuple(ranks)
         self.max_rank = max(max_rank, *self.ranks)
         self.out_file = out_file
         self.queries_file = queries_file
         #: all images of the last evaluation, on the main process
-        self.images: Optional[ImageSet] = None
+        self.images: ImageSet | None = None
         #: (setting, ranking) -> trial -> outcome of each query in the last evaluation
-        self.details: Dict[Tuple[str, str], Dict[str, RankMetrics]] = {}
+        self.details: dict[tuple[str, str], dict[str, RankMetrics]] = {}
 
     # ------------------------------------------------------------ collecting
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -121,7 +117,7 @@ class CrossModalityMetric(BaseMetric):
         paths = [sample['img_path'] for sample in data_samples]
         self.results.append(dict(descriptors=rows, img_path=paths, **annotations))
 
-    def evaluate(self, size: int) -> Dict[str, float]:
+    def evaluate(self, size: int) -> dict[str, float]:
         """Gather the images of all ranks and compute the metrics.
 
         Ranks see padded, interleaved shares of the dataset; images are put back in
@@ -135,7 +131,7 @@ class CrossModalityMetric(BaseMetric):
         """
         batches, self.results = self.results, []
         gathered = gather_object(batches, dst=0)
-        metrics: List[Optional[dict]] = [None]
+        metrics: list[dict | None] = [None]
         if is_main_process():
             images = _merge([batch for rank in gathered for batch in rank])
             if len(images) != size:
@@ -153,7 +149,7 @@ class CrossModalityMetric(BaseMetric):
 
     # --------------------------------------------------------------- ranking
     @abstractmethod
-    def trials(self, images: ImageSet, setting: str) -> List[Trial]:
+    def trials(self, images: ImageSet, setting: str) -> list[Trial]:
         """Choose the queries and the gallery of each trial of a setting.
 
         Args:
@@ -168,36 +164,21 @@ class CrossModalityMetric(BaseMetric):
              ranking: str) -> Iterator[RetrievalResult]:
         """Rank the gallery of each trial.
 
-        Trials with the same queries share one product with all images that any of
-        their galleries uses.
+        Trials with the same queries are ranked together, so that a scorer can share work
+        among their galleries.
 
         Args:
             images: all test images.
-            trials: queries of one modality, and their galleries.
+            trials: queries and their galleries.
             ranking: name of one of ``rankings``.
 
         Yields:
             The result of each trial, after all post-processors.
         """
-        descriptor, post_processors = self.rankings[ranking]
-        if not isinstance(descriptor, str):
-            modality = Modality(int(images.modality[trials[0].query[0]]))
-            descriptor = descriptor[modality.name.lower()]
-        if descriptor not in images.descriptors:
-            raise EvaluationError(
-                f'the ranking "{ranking}" needs the descriptor "{descriptor}"; the model gives '
-                f'{", ".join(sorted(images.descriptors))}.')
-        rows = images.descriptors[descriptor]
         for _, group in groupby(trials, key=lambda trial: trial.query.tobytes()):
             group = list(group)
-            queries = images[group[0].query]
-            distances = trial_distances(
-                queries.descriptors[descriptor], rows, [trial.gallery for trial in group])
-            for trial, distance in zip(group, distances):
-                result = RetrievalResult(queries, images[trial.gallery], distance, descriptor)
-                for post in post_processors:
-                    result = post(result)
-                yield result
+            yield from self.rankings[ranking].rank_trials(
+                images[group[0].query], images, [trial.gallery for trial in group])
 
     def first_result(self, setting: str, ranking: str) -> RetrievalResult:
         """Rank the first trial of the last evaluation again, to look at it.
@@ -221,7 +202,7 @@ class CrossModalityMetric(BaseMetric):
         trials = self.trials(self.images, setting)[:1]
         return next(self.rank(self.images, trials, ranking))
 
-    def compute_metrics(self, results: ImageSet) -> Dict[str, float]:
+    def compute_metrics(self, results: ImageSet) -> dict[str, float]:
         """Evaluate every setting, ranking and trial.
 
         Args:
@@ -230,9 +211,9 @@ class CrossModalityMetric(BaseMetric):
         Returns:
             Mean and standard deviation over trials, in percent.
         """
-        scores: Dict[Tuple[str, str], Dict[str, Dict[str, float]]] = {}
-        valid: Dict[str, Dict[str, int]] = {}
-        rows: Dict[str, Dict[str, np.ndarray]] = {}
+        scores: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
+        valid: dict[str, dict[str, int]] = {}
+        rows: dict[str, dict[str, np.ndarray]] = {}
         self.details = {}
         for setting in self.settings:
             trials = self.trials(results, setting)
@@ -281,7 +262,7 @@ class CrossModalityMetric(BaseMetric):
             protocol=self.protocol,
             max_rank=self.max_rank)
 
-    def score(self, metrics: RankMetrics) -> Dict[str, float]:
+    def score(self, metrics: RankMetrics) -> dict[str, float]:
         """Name the reported numbers of one trial, in percent.
 
         Args:
@@ -298,8 +279,9 @@ class CrossModalityMetric(BaseMetric):
         """Print the table and write the file that was asked for."""
         title = {s: self.SETTINGS[s] for s in self.settings}
         for setting in self.settings:
-            rows = {r: summary[setting, r] for s, r in summary if s == setting}
-            num = len(next(iter(scores[setting, r] for r in rows)))
+            rows = {ranking.label: summary[setting, name]
+                    for name, ranking in self.rankings.items()}
+            num = len(scores[setting, next(iter(self.rankings))])
             fewest = min(valid[setting].values())
             note = '' if fewest == queries[setting] else (
                 f'; {fewest} of {queries[setting]} queries have a match, the others are left out')
@@ -311,6 +293,8 @@ class CrossModalityMetric(BaseMetric):
                     dataset=self.prefix,
                     setting=setting,
                     ranking=ranking,
+                    uses=sorted(self.rankings[ranking].uses),
+                    transductive=self.rankings[ranking].transductive,
                     num_queries=queries[setting],
                     num_valid_queries=valid[setting],
                     summary=summary[setting, ranking],

@@ -1,6 +1,6 @@
 """A metric for people's own footage."""
 
-from typing import Any, List
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class ListFileMetric(CrossModalityMetric):
                 f'protocol is one of {", ".join(RANKING_PROTOCOLS)}, not "{protocol}"')
         self.protocol = protocol
 
-    def trials(self, images: ImageSet, setting: str) -> List[Trial]:
+    def trials(self, images: ImageSet, setting: str) -> list[Trial]:
         """Give the one query set and gallery of a direction.
 
         Raises:

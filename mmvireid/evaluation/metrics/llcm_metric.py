@@ -1,6 +1,6 @@
 """The two directions of LLCM."""
 
-from typing import Any, List
+from typing import Any
 
 from mmvireid.evaluation.functional.protocols import llcm_trial
 from mmvireid.registry import METRICS
@@ -38,7 +38,7 @@ class LLCMMetric(CrossModalityMetric):
         self.num_trials = num_trials
         self.task = task
 
-    def trials(self, images: ImageSet, setting: str) -> List[Trial]:
+    def trials(self, images: ImageSet, setting: str) -> list[Trial]:
         """Draw the gallery of each trial."""
         return [
             Trial(

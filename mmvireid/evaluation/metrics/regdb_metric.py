@@ -1,6 +1,5 @@
 """The two directions of RegDB."""
 
-from typing import List
 
 from mmvireid.evaluation.functional.protocols import regdb_trial
 from mmvireid.registry import METRICS
@@ -28,6 +27,6 @@ class RegDBMetric(CrossModalityMetric):
         't2v': 'RegDB, thermal query, visible gallery',
     }
 
-    def trials(self, images: ImageSet, setting: str) -> List[Trial]:
+    def trials(self, images: ImageSet, setting: str) -> list[Trial]:
         """Give the one query set and gallery of a direction."""
         return [Trial('split', *regdb_trial(images.modality, direction=setting))]

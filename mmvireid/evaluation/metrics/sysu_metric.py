@@ -1,7 +1,7 @@
 """The search modes of SYSU-MM01."""
 
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any
 
 from mmvireid.evaluation.functional.protocols import load_sysu_permutations, sysu_trial
 from mmvireid.registry import METRICS
@@ -48,7 +48,7 @@ class SYSUMetric(CrossModalityMetric):
     def __init__(self,
                  num_trials: int = 10,
                  gallery_source: str = 'random_seed',
-                 permutation_file: Optional[str] = None,
+                 permutation_file: str | None = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_trials = num_trials
@@ -58,7 +58,7 @@ class SYSUMetric(CrossModalityMetric):
         self.gallery_source = gallery_source
         self.permutation_file = permutation_file
 
-    def trials(self, images: ImageSet, setting: str) -> List[Trial]:
+    def trials(self, images: ImageSet, setting: str) -> list[Trial]:
         """Draw the gallery of each trial."""
         mode, shot = setting.split('_')
         permutations = None

@@ -1,7 +1,5 @@
 """Feature transfer for a whole gallery, without its dense affinity."""
 
-from typing import Optional
-
 import torch
 from torch import Tensor
 
@@ -18,7 +16,7 @@ def transfer_features(query: Tensor,
                       tau_het: float = 0.2,
                       tau_hom: float = 0.4,
                       num_neighbors: int = 4,
-                      block_size: Optional[int] = None) -> tuple[Tensor, Tensor]:
+                      block_size: int | None = None) -> tuple[Tensor, Tensor]:
     """Send the gallery's features along the graph of CIFT.
 
     The result equals ``transfer_affinity(nodes, is_query) @ nodes`` on all nodes, but a
@@ -62,7 +60,7 @@ def transfer_gallery(gallery: Tensor,
                      *,
                      tau_hom: float = 0.4,
                      num_neighbors: int = 4,
-                     block_size: Optional[int] = None) -> Tensor:
+                     block_size: int | None = None) -> Tensor:
     """Send the gallery's features along the graph; the queries have no part in it.
 
     Args:
@@ -90,7 +88,7 @@ def transfer_queries(query: Tensor,
                      *,
                      tau_het: float = 0.2,
                      num_neighbors: int = 4,
-                     block_size: Optional[int] = None) -> Tensor:
+                     block_size: int | None = None) -> Tensor:
     """Send the gallery's features to the queries.
 
     Args:

@@ -8,7 +8,12 @@ from torch.nn import functional
 from mmvireid.registry import MODELS
 from mmvireid.structures import BatchInfo
 
-from ..graph_transfer import QUERY_MODALITY, CounterfactualIntervention, transfer_affinity
+from ..graph_transfer import (
+    QUERY_MODALITY,
+    CounterfactualIntervention,
+    graph_settings,
+    transfer_affinity,
+)
 from ..losses import HeteroCenterClusterLoss
 from ..necks import BNNeck
 from ..utils import at_least_float32, metric_loss_of_batch, without_autocast
@@ -54,19 +59,16 @@ class CIFTHead(IdentityHead):
     normalises, so all descriptors stay: with ``ce``, ``hcc_kl`` and ``tie`` zero the graph
     is in the retrieval alone.
 
-    The graph is a part of the retrieval too: :class:`mmvireid.models.GraphTransfer` has
-    settings of its own, with the same defaults, because it ranks what is stored and
-    knows no model. Whoever changes ``tau_het``, ``tau_hom`` or ``num_neighbors`` here
-    sets them there as well, in ``rankings`` of the config.
+    The graph is a part of the retrieval too: the scorer of ``rankings``,
+    :class:`mmvireid.models.GraphTransfer`, ranks what is stored and knows no model, so the
+    config hands it the same settings by the reference ``graph='${model.head.graph}'``.
 
     Args:
         num_classes: C, identities of the training set.
         in_channels: D of the pooled features.
         directions: of the graph branches; ``()`` leaves the base branch alone.
-        tau_het: temperature of the queries' edges, also in ``GraphTransfer``.
-        tau_hom: temperature of the gallery's edges, also in ``GraphTransfer``.
-        num_neighbors: entries kept in a row of the affinity, itself among them, also in
-            ``GraphTransfer``.
+        graph: settings of the graph, ``tau_het``, ``tau_hom`` and ``num_neighbors``, see
+            :class:`mmvireid.models.graph_transfer.GraphSettings`; None for the paper's.
         counterfactual: train with counterfactual relation intervention; False is the
             ablation of the paper.
         num_draws: draws of the counterfactual noise.
@@ -80,7 +82,7 @@ class CIFTHead(IdentityHead):
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: for a direction or loss weight of another name, or without any loss.
+        ValueError: for a direction, loss weight or setting of another name, or without any loss.
 
     Examples:
         >>> import torch
@@ -105,9 +107,7 @@ class CIFTHead(IdentityHead):
                  num_classes: int,
                  in_channels: int,
                  directions: Sequence[str] = ('r2i', 'i2r'),
-                 tau_het: float = 0.2,
-                 tau_hom: float = 0.4,
-                 num_neighbors: int = 4,
+                 graph: Mapping[str, float] | None = None,
                  counterfactual: bool = True,
                  num_draws: int = 10,
                  noise: str = 'slot',
@@ -126,9 +126,8 @@ class CIFTHead(IdentityHead):
                 raise ValueError(
                     f'there is no {what} {sorted(unknown)} in CIFT, only {list(known)}')
         self.directions = tuple(directions)
-        self.tau_het = tau_het
-        self.tau_hom = tau_hom
-        self.num_neighbors = num_neighbors
+        #: settings of the graph, as :func:`transfer_affinity` takes them
+        self.graph = graph_settings(graph)
         self.loss_weights = {**LOSS_WEIGHTS, **loss_weights}
 
         branches = ('b', *self.directions)
@@ -157,15 +156,6 @@ class CIFTHead(IdentityHead):
         if branch == 'b':
             return bool(weight['ce_b'] or weight['hcc_kl_b'])
         return bool(weight['ce'] or weight['hcc_kl'] or self.counterfactual is not None)
-
-    @property
-    def graph(self) -> dict:
-        """Settings of the graph, as :func:`transfer_affinity` takes them."""
-        return {
-            'tau_het': self.tau_het,
-            'tau_hom': self.tau_hom,
-            'num_neighbors': self.num_neighbors,
-        }
 
     def forward(self, pooled: Tensor) -> dict[str, Tensor]:
         """Compute the feature of every branch.

@@ -63,6 +63,7 @@ def collect_report(metric: CrossModalityMetric,
     data = dict(
         dataset=metric.prefix or metric.default_prefix,
         rankings=list(metric.rankings),
+        labels={name: ranking.label for name, ranking in metric.rankings.items()},
         counts_people=RANKING_PROTOCOLS[metric.protocol].count_identities,
         tables=[_table(metric, setting, trials[setting]) for setting in metric.settings],
         views=[_view(metric, setting, trials[setting][0], pool, topk) for setting in explore],
@@ -110,7 +111,7 @@ def _view(metric: CrossModalityMetric, setting: str, trial: Trial, pool: ImagePo
                 protocol=metric.protocol,
                 topk=topk),
             panels=distance_panels(result, metric.images),
-            processed=bool(metric.rankings[ranking][1]))
+            processed=bool(metric.rankings[ranking].uses))
     return dict(setting=setting, trial=trial.name, query=query, rankings=rankings)
 
 

@@ -1,6 +1,5 @@
 """How far the same person is from herself, and how far others are."""
 
-from typing import Dict, List, Tuple
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ _FINE = 1200
 
 
 def distance_panels(result: RetrievalResult, images: ImageSet, *, num_bins: int = 60,
-                    max_images: int = 1500) -> List[Dict]:
+                    max_images: int = 1500) -> list[dict]:
     """Count pairs by distance, the same person apart from different ones.
 
     Across modalities the distances are those of the ranking, of every pair of its trial.
@@ -54,13 +53,15 @@ def _equal(first: np.ndarray, second: np.ndarray) -> Tensor:
     return torch.from_numpy(first[:, None] == second[None])
 
 
-def _histogram(distance: Tensor, same: Tensor, counted: Tensor, num_bins: int) -> Dict:
+def _histogram(distance: Tensor, same: Tensor, counted: Tensor, num_bins: int) -> dict:
     """Count one panel; see :func:`distance_panels`."""
     every = torch.as_tensor(counted).expand_as(same)
     kinds = [distance[same & every], distance[~same & every]]
     low = min((float(kind.min()) for kind in kinds if len(kind)), default=0.0)
     high = max((float(kind.max()) for kind in kinds if len(kind)), default=1.0)
-    low, high = _widen(low, high)
+    if not high > low:  # All distances are equal: an axis needs some extent.
+        low, high = low - 0.5, high + 0.5
+    # Fine bins serve twice: summed they are what is drawn, cumulated they count couples.
     counts = [
         np.histogram(kind.numpy(), _FINE, (low, high))[0].astype(float) for kind in kinds
     ]
@@ -77,8 +78,3 @@ def _histogram(distance: Tensor, same: Tensor, counted: Tensor, num_bins: int) -
         different=coarse[1],
         pairs=[len(kind) for kind in kinds],
         order=round(100 * order, 2) if all(len(kind) for kind in kinds) else None)
-
-
-def _widen(low: float, high: float) -> Tuple[float, float]:
-    """Give an axis some extent where all distances are equal."""
-    return (low, high) if high > low else (low - 0.5, high + 0.5)

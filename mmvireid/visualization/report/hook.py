@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Sequence
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
@@ -35,13 +35,13 @@ class ReportHook(Hook):
     priority = 'LOW'
 
     def __init__(self,
-                 out_file: Optional[str] = None,
-                 title: Optional[str] = None,
+                 out_file: str | None = None,
+                 title: str | None = None,
                  notes: Sequence[str] = (),
-                 explore: Optional[Sequence[str]] = None,
+                 explore: Sequence[str] | None = None,
                  topk: int = 10,
                  max_megabytes: float = 20,
-                 clustering_file: Optional[str] = None) -> None:
+                 clustering_file: str | None = None) -> None:
         self.out_file = out_file
         self.title = title
         self.notes = notes
@@ -51,7 +51,7 @@ class ReportHook(Hook):
         self.clustering_file = clustering_file
 
     @master_only
-    def after_test_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Write the report and log its path."""
         clustering = None
         if self.clustering_file:

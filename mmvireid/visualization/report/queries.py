@@ -1,6 +1,6 @@
 """What a report shows of each query."""
 
-from typing import Dict, Iterable, List
+from typing import Iterable
 
 import numpy as np
 
@@ -19,9 +19,9 @@ class ImagePool:
 
     def __init__(self, images: ImageSet) -> None:
         self.images = images
-        self._number: Dict[int, int] = {}
+        self._number: dict[int, int] = {}
 
-    def add(self, rows: Iterable[int]) -> List[int]:
+    def add(self, rows: Iterable[int]) -> list[int]:
         """Give the number of each image, a new one where it is new.
 
         Args:
@@ -36,11 +36,11 @@ class ImagePool:
         ]
 
     @property
-    def paths(self) -> List[str]:
+    def paths(self) -> list[str]:
         """Paths of the images, by number."""
         return [str(self.images.img_path[row]) for row in self._number]
 
-    def annotations(self) -> Dict[str, list]:
+    def annotations(self) -> dict[str, list]:
         """List identity, camera and modality of the images, by number."""
         rows = np.fromiter(self._number, dtype=np.int64, count=len(self._number))
         return {
@@ -50,7 +50,7 @@ class ImagePool:
 
 
 def describe_queries(result: RetrievalResult, metrics: RankMetrics, gallery: np.ndarray,
-                     pool: ImagePool, *, protocol: str, topk: int) -> Dict[str, list]:
+                     pool: ImagePool, *, protocol: str, topk: int) -> dict[str, list]:
     """List what was found for each query.
 
     Args:
@@ -68,7 +68,7 @@ def describe_queries(result: RetrievalResult, metrics: RankMetrics, gallery: np.
         number of the nearest right image, its position ``match_at`` among the gallery
         images and its ``match_distance``.
     """
-    columns: Dict[str, list] = {
+    columns: dict[str, list] = {
         'rank': metrics.first_match_rank.tolist(),
         'ap': np.where(metrics.valid, np.nan_to_num(1000 * metrics.average_precision).round(),
                        -1).astype(int).tolist()

@@ -67,7 +67,7 @@ function metricTable({rows}) {
     [m, Math.max(...data.rankings.map(name => rows[name].summary[m]))]));
   return grid(['', ...metrics.map(nameOf)], data.rankings.map(name => {
     const summary = rows[name].summary;
-    return [escape(name), ...metrics.map(m => {
+    return [escape(data.labels[name]), ...metrics.map(m => {
       const value = summary[m].toFixed(1), spread = summary[`${m}_std`];
       const bold = data.rankings.length > 1 && summary[m] === best[m];
       return (bold ? `<b>${value}</b>` : value)

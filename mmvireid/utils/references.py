@@ -1,0 +1,105 @@
+"""One value for two parts of a config: the second refers to the first."""
+
+import copy
+import re
+from typing import Any, Collection, Iterator, Mapping
+
+from mmengine.config import Config
+
+from .errors import ConfigError
+
+#: A dotted key; ``${HOME}`` is a variable of the environment.
+_REFERENCE = re.compile(r'\$\{(\w+(?:\.[\w-]+)+)\}')
+
+
+def merge_options(cfg: Config, options: Mapping[str, Any], live: Collection[str] = ()) -> None:
+    """Merge overrides into a config, and put values in the place of references.
+
+    A text ``'${model.head.graph}'`` stands for what the config holds under that key, so that
+    two parts that must agree are set once. It is read after the overrides: who changes the key
+    changes both. An override of the place itself, as ``<place>.tau_het=0.3``, comes last and
+    changes that place alone.
+
+    Args:
+        cfg: the config, changed in place.
+        options: dotted key -> value.
+        live: names at the top of the config that are read after this; references elsewhere
+            stay as they are. Nothing means all.
+
+    Raises:
+        ConfigError: if a reference leads nowhere, or back to itself.
+
+    Examples:
+        >>> from mmengine.config import Config
+        >>> from mmvireid.utils.references import merge_options
+        >>> cfg = Config(dict(head=dict(size=3), test=dict(size='${head.size}')))
+        >>> merge_options(cfg, {'head.size': 5})
+        >>> cfg.test.size
+        5
+    """
+    places = tuple(f'{place}.' for place, *_ in _references(cfg, live))
+    # MMEngine merges no dict into a text, so what is at or below a reference waits for its value.
+    below = {key: value for key, value in options.items() if f'{key}.'.startswith(places)}
+    cfg.merge_from_dict({key: value for key, value in options.items() if key not in below})
+    for place, container, name, target in list(_references(cfg, live)):
+        passed = {place}
+        while target not in passed:
+            passed.add(target)
+            try:
+                value = look_up(cfg, target)
+            except KeyError:
+                raise ConfigError(
+                    f'{place} is taken from {target}, which this config does not have: give it '
+                    'a value of its own, or leave out the entry that needs it.') from None
+            if not is_reference(value):
+                break
+            target = _REFERENCE.fullmatch(value)[1]  # which may refer further
+        else:
+            raise ConfigError(f'{place} is taken from itself, by way of {target}: give one of '
+                              'them a value.')
+        container[name] = copy.deepcopy(value)
+    cfg.merge_from_dict(below)
+
+
+def is_reference(value: Any) -> bool:
+    """Tell whether a value stands for another key of its config.
+
+    Args:
+        value: anything that a config holds.
+    """
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
+
+
+def look_up(cfg: Config, key: str) -> Any:
+    """Return what stands under a dotted key.
+
+    Args:
+        cfg: a config.
+        key: names, and numbers for lists, as in ``param_scheduler.1.milestones``.
+
+    Raises:
+        KeyError: if nothing stands there.
+    """
+    node = cfg._cfg_dict
+    for name in key.split('.'):
+        if isinstance(node, (list, tuple)) and name.isdigit() and int(name) < len(node):
+            node = node[int(name)]
+        elif isinstance(node, dict) and name in node:
+            node = node[name]
+        else:
+            raise KeyError(key)
+    return node
+
+
+def _references(cfg: Config, live: Collection[str]) -> Iterator[tuple[str, Any, Any, str]]:
+    """Yield place, container, key in the container, and target of each reference."""
+    waiting = [(name, cfg._cfg_dict, name) for name in cfg if name in live or not live]
+    while waiting:
+        place, container, key = waiting.pop()
+        value = container[key]
+        if is_reference(value):
+            yield place, container, key, _REFERENCE.fullmatch(value)[1]
+        elif isinstance(value, dict):
+            waiting += [(f'{place}.{name}', value, name) for name in value]
+        elif isinstance(value, list):
+            waiting += [(f'{place}.{number}', value, number) for number in range(len(value))]
