@@ -8,23 +8,30 @@ What is cured here, and why:
   group and hands a device number to DistributedDataParallel. :func:`prepare_cpu_launch`
   joins with gloo first.
 * MMEngine writes files in place, so a run that is killed while it writes leaves a
-  broken checkpoint. :func:`use_atomic_writes` lets it write beside and rename.
+  broken checkpoint. :func:`atomic_storage` lets it write beside and rename.
+* MMEngine falls back to reading checkpoints without protection.
+  :func:`checkpoints_read_by` lets it read by a function of ours.
+* Some of what hooks have to know of a run has no public name.
+
+Nothing is changed by importing this module: whatever changes MMEngine is called by a run.
 """
 
 import datetime
+import logging
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Any, Union
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as torch_dist
 
-from mmvireid.utils.errors import EnvironmentMismatchError, WorkDirError
-from mmvireid.utils.files import write_atomically
+from mmvireid.utils.errors import EnvironmentMismatchError
+from mmvireid.utils.files import write_atomically, write_error
 
 #: distribution of the maintained family -> (its upstream twin, import name)
 ENGINE_FAMILY = {
@@ -34,6 +41,8 @@ ENGINE_FAMILY = {
 }
 #: What each open block of :func:`checkpoints_read_by` found; the first is MMEngine's own.
 _loaders_replaced: list[dict] = []
+#: Name of our storage among MMEngine's.
+_ATOMIC = 'mmvireid.atomic'
 _INSTALL = 'pip install "mmvireid[onedl]" (from a clone: pip install -e ".[onedl]")'
 
 
@@ -73,23 +82,24 @@ def check_engine_family(installed: Iterable[str] = ()) -> None:
             f'run {_INSTALL}.')
 
 
-def print_without_stack(kind: type[Exception]) -> None:
-    """Let the interpreter print uncaught errors of a kind without their stack.
+def require_engine() -> None:
+    """Refuse to be imported beside packages that do not fit.
 
-    For an error while mmvireid is imported, before a command line can catch it.
+    A command line of mmvireid ends with the sentence alone: it has not come to the point
+    where it could catch an error.
 
-    Args:
-        kind: class of the errors; all others are printed as before.
+    Raises:
+        EnvironmentMismatchError: as :func:`check_engine_family`.
     """
-    before = sys.excepthook
-
-    def hook(found: type, error: BaseException, stack: object) -> None:
-        if issubclass(found, kind):
-            print(f'Error: {error}', file=sys.stderr)
-        else:
-            before(found, error, stack)
-
-    sys.excepthook = hook
+    try:
+        check_engine_family()
+    except EnvironmentMismatchError as error:
+        package = Path(__file__).resolve().parent
+        program = Path(getattr(sys.modules['__main__'], '__file__', None) or '.').resolve()
+        if any(program.is_relative_to(folder / 'tools')
+               for folder in (package.parent, package / '.mim')):
+            sys.exit(f'Error: {error}')
+        raise
 
 
 def prepare_cpu_launch(cfg: dict, launcher: str) -> None:
@@ -123,38 +133,68 @@ def prepare_cpu_launch(cfg: dict, launcher: str) -> None:
             find_unused_parameters=cfg.get('find_unused_parameters', False))
 
 
-def hide_known_warnings() -> None:
-    """Hide a warning that tells people to install what mmvireid does not need."""
-    warnings.filterwarnings(
-        'ignore', message='Fail to import ``MultiScaleDeformableAttention``', category=UserWarning)
+@contextmanager
+def known_warnings_hidden() -> Iterator[None]:
+    """Hide, within a block, a warning to install what mmvireid does not need.
+
+    It comes when mmpretrain is imported, which a config does by naming a part of it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            'ignore', message='Fail to import ``MultiScaleDeformableAttention``',
+            category=UserWarning)
+        yield
 
 
-def use_atomic_writes() -> None:
-    """Let MMEngine write every local file atomically.
+def atomic_storage() -> dict:
+    """Return ``backend_args`` with which MMEngine writes whole files or none.
 
-    Without it, a run stopped while it writes a checkpoint leaves half a file under
-    the checkpoint's own name.
+    Its own storage writes in place: a run stopped while it writes a checkpoint leaves half
+    a file under the checkpoint's own name. Ours has a name of its own, registered when it
+    is first asked for, and takes the place of nothing.
     """
     from mmengine.fileio import LocalBackend, register_backend
 
     class AtomicLocalBackend(LocalBackend):
         """MMEngine's local storage, with whole-file writes."""
 
-        def put(self, obj: bytes, filepath: Union[str, os.PathLike]) -> None:
-            """Write bytes to a file, all or nothing.
+        def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
+            """Write bytes to a file, all or nothing."""
+            write_atomically(obj, filepath)
 
-            Raises:
-                WorkDirError: if that fails, for example because the disk is full.
-            """
-            try:
-                write_atomically(obj, filepath)
-            except OSError as error:
-                raise WorkDirError(
-                    f'"{filepath}" cannot be written ({error.strerror}): free space or correct '
-                    'the access rights, then continue with --resume; what was saved before is '
-                    'intact.') from error
+        def put_text(self, obj: str, filepath: str | os.PathLike,
+                     encoding: str = 'utf-8') -> None:
+            """Write text to a file, all or nothing."""
+            write_atomically(obj.encode(encoding), filepath)
 
-    register_backend('local', AtomicLocalBackend, force=True, prefixes='')
+    register_backend(_ATOMIC, AtomicLocalBackend, force=True)
+    return dict(backend=_ATOMIC)
+
+
+def raise_log_errors(logger: logging.Logger) -> None:
+    """Let a log that cannot be written stop the run.
+
+    Python prints a stack for each line that does not get into the file, and goes on.
+
+    Args:
+        logger: of a run.
+    """
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handleError = _raise_write_errors(handler)
+
+
+def _raise_write_errors(handler: logging.FileHandler) -> Callable[[logging.LogRecord], None]:
+    """Answer errors of a log's file by raising them, others as before."""
+    before = handler.handleError
+
+    def answer(record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            raise write_error(error, handler.baseFilename) from error
+        before(record)
+
+    return answer
 
 
 @contextmanager

@@ -1,18 +1,22 @@
 """Engine families, launches without a GPU, whole-file writes."""
 
 import errno
+import logging
 import os
+import subprocess
+import sys
 
 import pytest
 
 from mmvireid.compat import (
     ENGINE_FAMILY,
+    atomic_storage,
     check_engine_family,
     prepare_cpu_launch,
-    use_atomic_writes,
-    write_atomically,
+    raise_log_errors,
 )
 from mmvireid.utils.errors import EnvironmentMismatchError, WorkDirError
+from mmvireid.utils.files import described_write_errors, write_atomically
 
 KEPT = list(ENGINE_FAMILY)
 
@@ -74,10 +78,10 @@ def test_written_files_have_ordinary_rights(tmp_path):
     assert ours.stat().st_mode == plain.stat().st_mode
 
 
-def test_mmengine_writes_through_the_atomic_backend(tmp_path, monkeypatch):
-    from mmengine.fileio import get_file_backend
-    use_atomic_writes()
-    backend = get_file_backend(str(tmp_path / 'x'))
+def test_mmengine_writes_whole_files_where_it_is_asked_to(tmp_path, monkeypatch):
+    from mmengine.fileio import LocalBackend, get_file_backend
+    backend = get_file_backend(str(tmp_path / 'x'), backend_args=atomic_storage())
+    assert type(get_file_backend(str(tmp_path / 'x'))) is LocalBackend
     backend.put(b'good', tmp_path / 'x')
 
     def interrupted(source, target):
@@ -91,14 +95,128 @@ def test_mmengine_writes_through_the_atomic_backend(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_one_sentence_and_the_old_checkpoint_stays(tmp_path, monkeypatch):
     from mmengine.runner import save_checkpoint
-    save_checkpoint({'epoch': 1}, str(tmp_path / 'epoch_1.pth'))
+    storage = atomic_storage()
+    save_checkpoint({'epoch': 1}, str(tmp_path / 'epoch_1.pth'), backend_args=storage)
     before = (tmp_path / 'epoch_1.pth').read_bytes()
 
     def full(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, 'fsync', full)
-    with pytest.raises(WorkDirError, match='No space left on device.* continue with --resume'):
-        save_checkpoint({'epoch': 2}, str(tmp_path / 'epoch_2.pth'))
+    with pytest.raises(WorkDirError, match='No space left on device.*free space.*--resume'):
+        save_checkpoint({'epoch': 2}, str(tmp_path / 'epoch_2.pth'), backend_args=storage)
     assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']
     assert (tmp_path / 'epoch_1.pth').read_bytes() == before
+
+
+@pytest.mark.parametrize(('number', 'cure'), [
+    (errno.EDQUOT, 'quota'), (errno.EFBIG, 'ulimit'), (errno.EROFS, 'choose a folder'),
+    (errno.EACCES, 'access rights')])
+def test_what_the_system_refuses_says_what_to_do(number, cure):
+    with pytest.raises(WorkDirError, match=f'"out.json" cannot be written .*{cure}'), \
+            described_write_errors('out.json'):
+        raise OSError(number, os.strerror(number))
+
+
+def test_a_limit_on_the_size_of_files_leaves_the_old_file(tmp_path):
+    """By the system itself, in a process of its own: the limit cannot be lifted again."""
+    program = """
+import resource, sys
+from pathlib import Path
+from mmvireid.utils.errors import WorkDirError
+from mmvireid.utils.files import write_atomically
+path = Path(sys.argv[1])
+write_atomically(b'good', path)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_atomically(bytes(5000), path)
+except WorkDirError as error:
+    print(error)
+"""
+    finished = subprocess.run(
+        [sys.executable, '-c', program, tmp_path / 'x'], capture_output=True, text=True,
+        check=True)
+    assert 'File too large' in finished.stdout
+    assert 'ulimit' in finished.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ['x']
+    assert (tmp_path / 'x').read_bytes() == b'good'
+
+
+def test_a_log_that_cannot_be_written_stops_the_run(tmp_path, monkeypatch, capsys):
+    logger = logging.Logger('run')
+    handler = logging.FileHandler(tmp_path / 'run.log')
+    logger.addHandler(handler)
+    raise_log_errors(logger)
+    logger.info('fine')
+
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(handler, 'flush', full)
+    with pytest.raises(WorkDirError, match='run.log" cannot be written .*free space'):
+        logger.info('too much')
+    logger.info('%d', 'no number')  # other errors of a line are printed, as Python does
+    assert 'Logging error' in capsys.readouterr().err
+    monkeypatch.undo()
+    handler.close()
+
+
+IMPORTS = """
+import logging, pkgutil, signal, sys, warnings
+import torch, numpy, matplotlib
+import mmengine, mmcv, cv2
+from mmengine.fileio.backends import registry_utils
+from mmengine.runner.checkpoint import CheckpointLoader
+
+
+def state():
+    return dict(
+        backends=(dict(registry_utils.backends), dict(registry_utils.prefix_to_backends)),
+        loaders=dict(CheckpointLoader._schemes), filters=list(warnings.filters),
+        hook=sys.excepthook, signals=[signal.getsignal(n) for n in signal.valid_signals()],
+        handlers=list(logging.root.handlers), level=logging.root.level,
+        threads=(torch.get_num_threads(), cv2.getNumThreads()),
+        torch=(torch.get_default_dtype(), torch.get_float32_matmul_precision(),
+               torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic,
+               torch.is_grad_enabled(), torch.initial_seed() * 0, torch.hub.get_dir()),
+        allowed=list(torch.serialization.get_safe_globals()), numpy=numpy.geterr(),
+        matplotlib=dict(matplotlib.rcParams))
+
+
+for name in sys.argv[1:]:  # what other packages change as they are imported is their own
+    __import__(name)
+before = state()
+import mmvireid
+for module in pkgutil.walk_packages(mmvireid.__path__, 'mmvireid.'):
+    __import__(module.name)
+after = state()
+changed = [name for name in before if before[name] != after[name]]
+assert not changed, [(name, before[name], after[name]) for name in changed]
+"""
+
+
+def test_importing_changes_nothing_outside():
+    """All subpackages: what a run needs is set up by the run."""
+    others = ('mmengine.runner', 'mmengine.hooks', 'mmengine.visualization', 'mmcv.transforms',
+              'sklearn.cluster', 'sklearn.manifold', 'scipy.sparse', 'numba', 'rich.console',
+              'torchvision', 'matplotlib.pyplot', 'matplotlib.backends.backend_agg', 'faiss')
+    finished = subprocess.run(
+        [sys.executable, '-c', IMPORTS, *others], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+
+
+@pytest.mark.parametrize('tool', [True, False])
+def test_packages_that_do_not_fit(tool, repo_root, tmp_path):
+    """A tool ends with the sentence alone; elsewhere the error is raised."""
+    site = tmp_path / 'site'
+    (site / 'mmcv-2.1.0.dist-info').mkdir(parents=True)
+    (site / 'mmcv-2.1.0.dist-info' / 'METADATA').write_text(
+        'Metadata-Version: 2.1\nName: mmcv\nVersion: 2.1.0\n')
+    words = ['tools/train.py', 'config.py'] if tool else ['-c', 'import mmvireid']
+    finished = subprocess.run(
+        [sys.executable, *words], cwd=repo_root, capture_output=True, text=True,
+        env={**os.environ, 'PYTHONPATH': f'{repo_root}:{site}'})
+    assert finished.returncode == 1
+    assert 'two families of OpenMMLab packages' in finished.stderr
+    assert ('Traceback' in finished.stderr) is not tool
+    assert not tool or finished.stderr.startswith('Error: ')

@@ -32,6 +32,7 @@ from mmvireid.cli import (
 from mmvireid.config import load_config, load_stages
 from mmvireid.evaluation import format_table, summarize
 from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.files import write_atomically
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -173,7 +174,8 @@ def report(trials: dict[int, list], work_dir: Path, markdown: bool) -> None:
               f'(trials {", ".join(map(str, trials))}), %')
         print(format_table(rows, markdown))
     path = work_dir / 'summary.json'
-    path.write_text(json.dumps(dict(trials=list(trials), summary=summary), indent=2))
+    write_atomically(
+        json.dumps(dict(trials=list(trials), summary=summary), indent=2).encode(), path)
     print(f'\nsaved: {path}')
 
 

@@ -17,8 +17,10 @@ import torch
 from mmengine.registry import Registry
 
 import mmvireid.registry
+from mmvireid.compat import known_warnings_hidden
 from mmvireid.config_check import accepted_keys, unknown_key
 from mmvireid.utils.errors import MMVIReIDError
+from mmvireid.utils.files import is_disk_error, write_error
 from mmvireid.utils.interrupts import (
     end_with_parent,
     ignore_further_interrupts,
@@ -40,8 +42,8 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
 
     Errors that mmvireid raises on purpose are printed without a stack, also when a
     data-loading process raised them, and so is a ``type`` that nobody registered;
-    ``MMVIREID_TRACEBACK=1`` brings the stack back. Ctrl-C exits with code 130, also if a
-    library swallowed it on the way; SIGTERM, SIGHUP and a stop at a checkpoint (SIGUSR1) with 128
+    ``MMVIREID_TRACEBACK=1`` brings the stack back. So is a disk that takes no more, whoever was
+    writing. Ctrl-C exits with code 130, also if a library swallowed it on the way; SIGTERM, SIGHUP and a stop at a checkpoint (SIGUSR1) with 128
     and their number. Where one of several processes has ended, the others say so. A pipe that
     nobody reads any more ends the program without a word. Any other error is a fault of the
     program and keeps its stack. One of several processes ends here when its work has succeeded.
@@ -53,7 +55,7 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     if 'TORCHELASTIC_RUN_ID' in os.environ:
         end_with_parent(os.getppid())
     try:
-        with remembered_interrupts():
+        with remembered_interrupts(), known_warnings_hidden():
             yield
         sys.stdout.flush()
         if num_processes() > 1:
@@ -67,6 +69,8 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
         message = unknown_type(error) or wrong_arguments(error) or lost_process(error, hint)
         if message is None and _is_deliberate(error):
             message = _last_sentence(error)
+        if message is None and is_disk_error(error):
+            message = str(write_error(error))
         if message is None:
             raise
         if os.environ.get(TRACEBACK_VARIABLE):

@@ -2,24 +2,21 @@
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
-from mmvireid.checkpoints import read_for_engine
-from mmvireid.compat import checkpoints_read_by
+from mmvireid.engine import ReIDRunner
 
 
 def run_training(cfg: Config) -> None:
-    """Build MMEngine's Runner from a config and train.
+    """Build the Runner from a config and train.
 
     Args:
         cfg: what :func:`load_config` gave.
     """
-    with checkpoints_read_by(read_for_engine):
-        Runner.from_cfg(cfg).train()
+    ReIDRunner.from_cfg(cfg).train()
 
 
 def run_test(cfg: Config) -> None:
-    """Build MMEngine's Runner from a config and test.
+    """Build the Runner from a config and test.
 
     Without a checkpoint, the network is as training would begin with it: MMEngine itself
     loads pre-trained weights for training only.
@@ -27,11 +24,10 @@ def run_test(cfg: Config) -> None:
     Args:
         cfg: what :func:`load_config` gave.
     """
-    with checkpoints_read_by(read_for_engine):
-        runner = Runner.from_cfg(cfg)
-        if not cfg.get('load_from'):
-            load_pretrained_parts(runner.model)
-        runner.test()
+    runner = ReIDRunner.from_cfg(cfg)
+    if not cfg.get('load_from'):
+        load_pretrained_parts(runner.model)
+    runner.test()
 
 
 def load_pretrained_parts(model: torch.nn.Module) -> None:

@@ -23,8 +23,11 @@ def check_work_dir(path: Union[str, os.PathLike]) -> None:
     """
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        with tempfile.TemporaryFile(dir=path) as file:
+            # A full disk still takes empty files; the first log is longer than this.
+            file.write(bytes(2**16))
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise WorkDirError(
             f'results cannot be written to "{path}" ({error.strerror}): choose another folder '

@@ -15,6 +15,7 @@ from mmvireid.checkpoints import (
     read_checkpoint,
     training_only_weights,
 )
+from mmvireid.compat import known_warnings_hidden
 from mmvireid.registry import MODELS
 from mmvireid.search import model_fingerprint
 from mmvireid.structures import Modality
@@ -156,7 +157,8 @@ def build_network(cfg: Config, checkpoint: Optional[PathLike] = None) -> nn.Modu
     Raises:
         CheckpointError: if the checkpoint is missing, broken, or that of another model.
     """
-    model = MODELS.build(cfg.model).eval()
+    with known_warnings_hidden():
+        model = MODELS.build(cfg.model).eval()
     if checkpoint is not None:
         load_weights(model, read_checkpoint(checkpoint), checkpoint)
     return model

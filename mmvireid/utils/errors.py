@@ -37,8 +37,8 @@ class TrainingDivergedError(MMVIReIDError):
     """Report a loss that is no longer a number."""
 
 
-class WorkDirError(MMVIReIDError):
-    """Report a folder for results that cannot be written."""
+class WorkDirError(MMVIReIDError, OSError):
+    """Report a file or folder for results that cannot be written."""
 
 
 class EvaluationError(MMVIReIDError, ValueError):

@@ -5,6 +5,7 @@ from .clustering_plot_hook import ClusteringPlotHook
 from .distance_histograms import draw_distance_histograms
 from .embedding import draw_embedding
 from .hooks import AffinityHook, EmbeddingHook, PictureHook, RankingListHook
+from .local_files import LocalVisBackend
 from .pair_distances import PairHistogram, pair_histograms
 from .ranking_list import choose_queries, draw_ranking_lists, save_picture
 from .report import ReportHook
@@ -12,9 +13,9 @@ from .tensorboard import TensorboardVisBackend
 from .visualizer import ReIDVisualizer
 
 __all__ = [
-    'AffinityHook', 'ClusteringPlotHook', 'EmbeddingHook', 'PairHistogram', 'PictureHook',
-    'RankingListHook', 'ReIDVisualizer', 'ReportHook', 'TensorboardVisBackend', 'TransferGraph',
-    'choose_queries', 'draw_affinity', 'draw_distance_histograms', 'draw_embedding',
-    'draw_ranking_lists', 'graph_of_people', 'pair_histograms', 'ranking_with_graph',
-    'save_picture'
+    'AffinityHook', 'ClusteringPlotHook', 'EmbeddingHook', 'LocalVisBackend', 'PairHistogram',
+    'PictureHook', 'RankingListHook', 'ReIDVisualizer', 'ReportHook', 'TensorboardVisBackend',
+    'TransferGraph', 'choose_queries', 'draw_affinity', 'draw_distance_histograms',
+    'draw_embedding', 'draw_ranking_lists', 'graph_of_people', 'pair_histograms',
+    'ranking_with_graph', 'save_picture'
 ]

@@ -18,6 +18,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.visualization import Visualizer
 
 from mmvireid import compat
+from mmvireid.utils.files import write_error
 from mmvireid.visualization import ReIDVisualizer
 
 pytestmark = pytest.mark.slow
@@ -173,7 +174,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tool, broken, tmp_path, mon
 
     def write_until_full(data, path):
         if Path(path).name == 'epoch_2.pth':
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise write_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), path)
         write(data, path)
 
     monkeypatch.setattr(compat, 'write_atomically', write_until_full)
@@ -183,6 +184,28 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tool, broken, tmp_path, mon
              'default_hooks.checkpoint.max_keep_ckpts=1'))
     assert 'epoch_2.pth" cannot be written (No space left on device)' in line
     assert [path.name for path in run.glob('*.pth')] == ['epoch_1.pth']
+    assert (run / 'last_checkpoint').read_text() == str(run / 'epoch_1.pth')
+
+
+def test_a_full_disk_leaves_the_old_results(tool, tmp_path, monkeypatch):
+    """Whatever is written: here a picture of curves, and an error of a library's own file."""
+    log, picture = tmp_path / 'scalars.json', tmp_path / 'curves.png'
+    log.write_text('{"loss": 1.0, "step": 1}\n{"loss": 0.5, "step": 2}\n')
+    picture.write_bytes(b'the old one')
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    command = ('analysis_tools/analyze_logs.py', 'curves', log, '--keys', 'loss', '--out', picture)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'fsync', full)
+        line = sentence(tool(*command))
+    assert 'curves.png" cannot be written (No space left on device): free space' in line
+    assert picture.read_bytes() == b'the old one'
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['curves.png', 'scalars.json']
+
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig', lambda *_, **__: full(0))
+    assert 'a file of results cannot be written (No space left' in sentence(tool(*command))
 
 
 def test_checkpoint_of_another_architecture(tool, broken, tmp_path):

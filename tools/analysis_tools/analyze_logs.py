@@ -11,6 +11,7 @@ Examples:
 """
 
 import argparse
+import io
 import json
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy as np
 from mmvireid.checkpoints import last_stage_dir
 from mmvireid.cli import add_out, one_sentence_errors, shell_path, tool_parser
 from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.files import write_atomically
 
 #: Values of a row that say where it is, not what was measured.
 PLACES = {'epoch', 'iter', 'step'}
@@ -111,8 +113,11 @@ def plot_curves(args: argparse.Namespace) -> None:
         panel.legend(frameon=False, fontsize='small')
     if args.title:
         figure.suptitle(args.title)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.out, dpi=120)
+    buffer, kind = io.BytesIO(), Path(args.out).suffix[1:]
+    if kind not in figure.canvas.get_supported_filetypes():
+        raise ConfigError(f'"{args.out}" should end in .png, .pdf or .svg.')
+    figure.savefig(buffer, dpi=120, format=kind)
+    write_atomically(buffer.getvalue(), args.out)
     pyplot.close(figure)
     print(f'saved: {Path(args.out).resolve()}')
 

@@ -11,7 +11,6 @@ import json
 import resource
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,6 +32,7 @@ from mmvireid.config import load_config
 from mmvireid.registry import MODELS
 from mmvireid.structures import ReIDDataSample
 from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.files import write_atomically
 
 
 def parse_args() -> argparse.Namespace:
@@ -150,8 +150,7 @@ def report(args: argparse.Namespace, batch_size: int, what: str, rates: list[flo
     else:
         print(f'on the CPU, {numbers["threads"]} threads')
     if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(numbers, indent=2))
+        write_atomically(json.dumps(numbers, indent=2).encode(), args.out)
 
 
 if __name__ == '__main__':

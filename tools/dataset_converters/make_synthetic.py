@@ -21,6 +21,7 @@ from mmvireid.datasets.synthetic import (
     contact_sheet,
     make_synthetic,
 )
+from mmvireid.utils.files import write_atomically
 from mmvireid.utils.interrupts import remembered_interrupts
 
 
@@ -56,8 +57,8 @@ def parse_args() -> argparse.Namespace:
 def write_sheet(request: Request, path: str) -> None:
     """Write the contact sheet of a request's first people."""
     sheet = contact_sheet(request.world(), range(1, min(request.ids, 10) + 1))
-    if not cv2.imwrite(path, sheet[..., ::-1]):
-        raise OSError(f'{path} cannot be written; is its folder there?')
+    _, content = cv2.imencode(os.path.splitext(path)[1] or '.png', sheet[..., ::-1])
+    write_atomically(content.tobytes(), path)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmvireid.utils.files import write_atomically
 from mmvireid.utils.interrupts import raise_noted_interrupt
 
 from .difficulty import Difficulty
@@ -130,9 +131,7 @@ def _write_manifest(out: Path, request: dict[str, Any], plan: Plan, complete: bo
         'note': 'Synthetic pictures for trying and testing; no evidence about real data.',
         'version': VERSION, 'complete': complete, 'num_images': _num_images(plan),
         'request': request}
-    partial = out / (MANIFEST + '.tmp')
-    partial.write_text(json.dumps(manifest, indent=2) + '\n', encoding='utf-8')
-    os.replace(partial, out / MANIFEST)
+    write_atomically(f'{json.dumps(manifest, indent=2)}\n'.encode(), out / MANIFEST)
 
 
 def _num_images(plan: Plan) -> int:

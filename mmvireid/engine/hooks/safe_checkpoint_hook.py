@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.dist import is_main_process
@@ -10,6 +11,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mmvireid.checkpoints import POINTER
+from mmvireid.compat import atomic_storage
 from mmvireid.registry import HOOKS
 from mmvireid.utils.errors import TrainingDivergedError
 from mmvireid.utils.files import write_atomically
@@ -26,12 +28,19 @@ class SafeCheckpointHook(CheckpointHook):
     was still finite, so :class:`CheckLossHook` would notice one step too late, when they
     have taken the place of the last good ones.
 
+    Files are written whole or not at all, unless ``backend_args`` names another storage.
+
     Args:
+        backend_args: storage of the checkpoints; None for local files that are never half
+            there.
         **kwargs: those of :class:`mmengine.hooks.CheckpointHook`.
 
     Raises:
         TrainingDivergedError: if a weight or buffer is NaN or infinite.
     """
+
+    def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
+        super().__init__(backend_args=backend_args or atomic_storage(), **kwargs)
 
     def before_train(self, runner: Runner) -> None:
         """Read which checkpoints exist, as the parent does, without its size limit."""

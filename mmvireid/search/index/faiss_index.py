@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Tuple, Union
 import numpy as np
 import torch
 
-from mmvireid.utils.errors import EnvironmentMismatchError, GalleryIndexError
+from mmvireid.utils.errors import EnvironmentMismatchError, GalleryIndexError, WorkDirError
 
 from ..faiss_backend import require_faiss
 
@@ -187,6 +187,9 @@ class FaissIndex:
 
         Args:
             path: the file.
+
+        Raises:
+            WorkDirError: if that fails.
         """
         if self._mapped:
             # It is its file, and need not come into memory to be copied.
@@ -196,7 +199,12 @@ class FaissIndex:
         index = self._index
         if self._resources is not None:
             index = self._faiss.index_gpu_to_cpu(index)
-        self._faiss.write_index(index, str(path))
+        try:
+            self._faiss.write_index(index, str(path))
+        except RuntimeError as error:  # faiss's own, with the system's words in it
+            raise WorkDirError(
+                f'"{path}" cannot be written ({str(error).splitlines()[-1]}): free space or '
+                'correct the access rights, then start again.') from error
 
     def load(self, path: Path) -> None:
         """Map an index that was written, or bring it to the GPU.

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from mmvireid.utils.files import described_write_errors
+
 from .rows import ROW, UNKNOWN, GalleryRows
 
 #: Bytes read at once where a file is read from end to end.
@@ -251,8 +253,9 @@ class GrowingFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Unbuffered: what a full disk refused must not come back at the next write.
-        self._file = open(path, 'x+b', buffering=0)  # noqa: SIM115
+        with described_write_errors(path):
+            # Unbuffered: what a full disk refused must not come back at the next write.
+            self._file = open(path, 'x+b', buffering=0)  # noqa: SIM115
         self.size = self.checksum = 0
 
     def write(self, data: Any) -> None:
@@ -266,8 +269,9 @@ class GrowingFile:
         rest = memoryview(data)
         self.checksum = zlib.crc32(rest, self.checksum)
         self.size += len(rest)
-        while rest:
-            rest = rest[self._file.write(rest):]
+        with described_write_errors(self.path):
+            while rest:
+                rest = rest[self._file.write(rest):]
 
     def restore(self, size: int, checksum: int) -> None:
         """Take back everything after a size.
@@ -290,8 +294,9 @@ class GrowingFile:
         Returns:
             dict: the file's part of the manifest.
         """
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with described_write_errors(self.path):
+            os.fsync(self._file.fileno())
+            self._file.close()
         return {'name': self.path.name, 'size': self.size, 'checksum': self.checksum}
 
     def discard(self) -> None:
