@@ -196,7 +196,8 @@ def test_a_full_disk_leaves_the_old_results(tool, tmp_path, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    command = ('analysis_tools/analyze_logs.py', 'curves', log, '--keys', 'loss', '--out', picture)
+    command = (
+        'analysis_tools/analyze_logs.py', 'plot_curve', log, '--keys', 'loss', '--out', picture)
     with monkeypatch.context() as patch:
         patch.setattr(os, 'fsync', full)
         line = sentence(tool(*command))
