@@ -42,11 +42,12 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
 
     Errors that mmvireid raises on purpose are printed without a stack, also when a
     data-loading process raised them, and so is a ``type`` that nobody registered;
-    ``MMVIREID_TRACEBACK=1`` brings the stack back. So is a disk that takes no more, whoever was
-    writing. Ctrl-C exits with code 130, also if a library swallowed it on the way; SIGTERM, SIGHUP and a stop at a checkpoint (SIGUSR1) with 128
-    and their number. Where one of several processes has ended, the others say so. A pipe that
-    nobody reads any more ends the program without a word. Any other error is a fault of the
-    program and keeps its stack. One of several processes ends here when its work has succeeded.
+    ``MMVIREID_TRACEBACK=1`` brings the stack back. So is a disk that takes no more, whoever
+    was writing. Ctrl-C exits with code 130, also if a library swallowed it on the way;
+    SIGTERM, SIGHUP and a stop at a checkpoint (SIGUSR1) with 128 and their number. Where one
+    of several processes has ended, the others say so. A pipe that nobody reads any more ends
+    the program without a word. Any other error is a fault of the program and keeps its stack.
+    One of several processes ends here when its work has succeeded.
 
     Args:
         hint: sentence to print after an interruption.
