@@ -2,7 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import Mapping, Optional, Sequence, Tuple, Union
+from typing import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -11,6 +11,7 @@ from mmvireid.evaluation.functional import rank_metrics
 from mmvireid.evaluation.functional.exclusion import seen_gallery
 from mmvireid.structures import ImageSet, RetrievalResult
 from mmvireid.utils.files import write_atomically
+from mmvireid.utils.pictures import MissingPictureError, load_picture
 
 RIGHT, WRONG, QUERY = '#1a9850', '#d73027', '#2c5fa8'
 #: Frame of an image where nobody knows whether it is the person.
@@ -23,14 +24,15 @@ def draw_ranking_lists(results: Mapping[str, RetrievalResult],
                        *,
                        protocol: str,
                        topk: int = 10,
-                       size: Tuple[int, int] = (144, 72),
+                       size: tuple[int, int] = (144, 72),
                        title: str = '') -> Image.Image:
     """Draw the nearest gallery images of some queries.
 
     One block a query; in it one row a method, so that methods can be compared. A
     gallery image with the query's identity has a green frame, another a red one, and a
     grey one where either identity is unknown (-1); an image that the protocol hides from
-    the query is not shown. An image with an empty path is drawn as an empty box.
+    the query is not shown. An image whose file is missing, or whose path is empty, is an
+    empty frame.
 
     Args:
         results: name of a method -> its result; all on the same queries.
@@ -46,6 +48,7 @@ def draw_ranking_lists(results: Mapping[str, RetrievalResult],
 
     Raises:
         ValueError: if the results know no image paths.
+        DatasetError: if a file is no image.
     """
     first = next(iter(results.values()))
     if not first.query.img_path or not first.gallery.img_path:
@@ -125,7 +128,7 @@ def choose_queries(result: RetrievalResult, num: int, *, protocol: str) -> np.nd
         [_spread(right, min(len(right), num - num_wrong)), _spread(wrong, num_wrong)])
 
 
-def save_picture(picture: Image.Image, path: Union[str, Path]) -> Path:
+def save_picture(picture: Image.Image, path: str | Path) -> Path:
     """Save a picture as its name says, whole or not at all, making its folder.
 
     Args:
@@ -196,22 +199,22 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size=size)
 
 
-def _paste(canvas: Image.Image, draw: ImageDraw.ImageDraw, position: Tuple[int, int],
-           path: str, size: Tuple[int, int], colour: str, caption: Optional[str]) -> None:
+def _paste(canvas: Image.Image, draw: ImageDraw.ImageDraw, position: tuple[int, int],
+           path: str, size: tuple[int, int], colour: str, caption: str | None) -> None:
     """Put one framed, captioned image on the canvas."""
     x, y = position
     height, width = size
     draw.rectangle((x, y, x + width + 7, y + height + 7), fill=colour)
-    if path:
-        with Image.open(path) as image:
-            picture = image.convert('RGB').resize((width, height), Image.BILINEAR)
-    else:
+    try:
+        picture = load_picture(path).resize((width, height), Image.BILINEAR)
+    except MissingPictureError:
+        # Given as an array, or moved since: what was found out about it is still worth showing.
         picture = Image.new('RGB', (width, height), _BLANK)
     canvas.paste(picture, (x + 4, y + 4))
     draw.text((x, y + height + 9), caption, fill=_FAINT, font=_font(11))
 
 
-def _legend(draw: ImageDraw.ImageDraw, position: Tuple[int, int], known: bool) -> None:
+def _legend(draw: ImageDraw.ImageDraw, position: tuple[int, int], known: bool) -> None:
     """Explain the colours of the frames."""
     x, y = position
     meanings = [(QUERY, 'query'), (RIGHT, 'right person'), (WRONG, 'wrong person')]

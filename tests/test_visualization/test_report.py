@@ -17,7 +17,7 @@ from PIL import Image
 
 from mmvireid.evaluation import CosineScorer, Ranking, RegDBMetric, SYSUMetric, rank_metrics
 from mmvireid.registry import MODELS
-from mmvireid.utils.errors import EvaluationError
+from mmvireid.utils.errors import DatasetError, EvaluationError
 from mmvireid.visualization.report import collect_report, encode_thumbnails, render_report
 from mmvireid.visualization.report.distances import distance_panels
 
@@ -186,7 +186,7 @@ def test_unusable_requests_are_one_sentence(small, tmp_path):
     with pytest.raises(EvaluationError, match='do not fit into'):
         encode_thumbnails([small.images.img_path[0]] * 9, 2000)
     (tmp_path / 'text.jpg').write_text('no image')
-    with pytest.raises(EvaluationError, match='cannot be shown'):
+    with pytest.raises(DatasetError, match='is not an image file'):
         encode_thumbnails([str(tmp_path / 'text.jpg')], 10_000)
 
 

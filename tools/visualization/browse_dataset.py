@@ -32,6 +32,7 @@ from mmvireid.datasets.base import CrossModalityDataset
 from mmvireid.registry import DATASETS
 from mmvireid.structures import Modality
 from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.pictures import load_picture
 from mmvireid.visualization import save_picture
 
 GAP, TEXT, TOP = 8, 18, 56
@@ -103,8 +104,8 @@ def draw(args: argparse.Namespace, dataset: CrossModalityDataset,
     rows, views = [], {}
     for index in choose(dataset, args.number, args.seed):
         made = [dataset[index] for _ in range(args.draws)]
-        with Image.open(made[0]['data_samples'].img_path) as file:
-            pictures = [file.convert('RGB').resize(size, Image.Resampling.BICUBIC)]
+        file = load_picture(made[0]['data_samples'].img_path)
+        pictures = [file.resize(size, Image.Resampling.BICUBIC)]
         pictures += [to_picture(view, scale, size) for one in made for view in one['inputs']]
         sample = made[0]['data_samples']
         rows.append((sample, pictures))

@@ -39,6 +39,7 @@ from mmvireid.datasets.base import CrossModalityDataset
 from mmvireid.inference.embedders import build_network
 from mmvireid.registry import DATASETS
 from mmvireid.utils.errors import EvaluationError
+from mmvireid.utils.pictures import load_picture
 from mmvireid.visualization import save_picture
 from mmvireid.visualization.embedding import choose_images
 
@@ -133,8 +134,7 @@ def draw(args: argparse.Namespace, samples: list, maps: Tensor, cosine: Tensor) 
         line, column = divmod(person, per_line)
         x = GAP + column * (4 * width + 3 * GAP) + 2 * second * width
         y = TOP + line * height
-        with Image.open(sample.img_path) as file:
-            image = file.convert('RGB').resize(size, Image.Resampling.BICUBIC)
+        image = load_picture(sample.img_path).resize(size, Image.Resampling.BICUBIC)
         sheet.paste(image, (x, y))
         sheet.paste(overlay(image, maps[i]), (x + width, y))
         if not second:

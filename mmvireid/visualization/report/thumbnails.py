@@ -3,12 +3,13 @@
 import base64
 import io
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from typing import Sequence
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mmvireid.utils.errors import EvaluationError
+from mmvireid.utils.pictures import load_picture
 
 #: (height in pixels, WebP quality), best first; a picture is half as wide as high.
 LADDER = ((192, 75), (160, 70), (128, 70), (128, 55), (112, 50), (96, 45), (80, 40), (64, 35),
@@ -28,7 +29,7 @@ class Thumbnails:
         mime: their format.
     """
 
-    images: List[str]
+    images: list[str]
     height: int
     width: int
     mime: str = 'image/webp'
@@ -54,7 +55,8 @@ def encode_thumbnails(paths: Sequence[str], max_bytes: int) -> Thumbnails:
         One picture a path.
 
     Raises:
-        EvaluationError: if even the smallest pictures do not fit, or a file is no image.
+        EvaluationError: if even the smallest pictures do not fit.
+        DatasetError: if a file is no image.
     """
     if not len(paths):
         return Thumbnails([], LADDER[0][0], LADDER[0][0] // 2)
@@ -76,15 +78,10 @@ def encode_thumbnails(paths: Sequence[str], max_bytes: int) -> Thumbnails:
 
 def _load(path: str) -> Image.Image:
     """Decode a file at about the largest size of the ladder."""
-    try:
-        with Image.open(path) as image:
-            image.draft('RGB', (LADDER[0][0], LADDER[0][0]))
-            return image.convert('RGB')
-    except (OSError, UnidentifiedImageError) as error:
-        raise EvaluationError(f'"{path}" cannot be shown in the report: {error}.') from error
+    return load_picture(path, at_least=(LADDER[0][0], LADDER[0][0]))
 
 
-def _encode(image: Image.Image, step: Tuple[int, int]) -> str:
+def _encode(image: Image.Image, step: tuple[int, int]) -> str:
     """Encode one picture as base64 text."""
     height, quality = step
     buffer = io.BytesIO()
