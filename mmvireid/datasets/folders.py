@@ -1,16 +1,37 @@
 """Reading folders and index files, with errors a person can act on."""
 
+import codecs
 import os
 import re
+from collections import deque
 from pathlib import Path
-from typing import List, Sequence, Tuple, Union
+from typing import Sequence
 
 from mmvireid.utils.errors import DatasetError
 
-PathLike = Union[str, os.PathLike]
+PathLike = str | os.PathLike
 
 #: What counts as an image; anything else in an image folder is ignored.
 IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'})
+
+
+def is_image_name(name: str) -> bool:
+    """Tell by its name whether a file is an image.
+
+    A name that begins with a dot never is: macOS writes ``._0001.jpg`` beside ``0001.jpg`` on
+    disks of other systems, and what other programs hide is not meant for anybody either.
+
+    Args:
+        name: name of the file, without its folder.
+
+    Returns:
+        Whether it ends as an image does and is not hidden.
+
+    Examples:
+        >>> [is_image_name(name) for name in ('0001.JPG', '._0001.jpg', 'Thumbs.db')]
+        [True, False, False]
+    """
+    return not name.startswith('.') and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def require_root(root: PathLike, what: str) -> None:
@@ -29,33 +50,41 @@ def require_root(root: PathLike, what: str) -> None:
             'lies, or write a stand-in with tools/dataset_converters/make_synthetic.py')
 
 
-def read_text(path: PathLike) -> str:
+def read_text(path: PathLike, *, official: bool = True) -> str:
     """Read an index file.
 
     Args:
         path: a text file.
+        official: whether the file came with a dataset, so that it can be had again; False
+            for somebody's own list.
 
     Returns:
         The file's text.
 
     Raises:
-        DatasetError: if the file is missing, may not be read or is not text.
+        DatasetError: if the file is missing, may not be read or is not text in UTF-8.
     """
     try:
-        return Path(path).read_text(encoding='utf-8-sig')
+        content = Path(path).read_bytes()
+        # UTF-16 is announced by its first bytes, or full of zero bytes, which text has not.
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b'\0' in content:
+            raise UnicodeDecodeError('utf-8', content, 0, 1, 'UTF-16 or no text at all')
+        return content.decode('utf-8-sig')
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise DatasetError(
             f'the index file "{path}" is missing: copy it from the original dataset, or check '
-            'that data_root is the folder that holds it') from None
+            'that data_root is the folder that holds it' if official else
+            f'there is no list "{path}": correct ann_file or data_root') from None
     except PermissionError:
         raise _unreadable('index file', path) from None
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        line = content.count(b'\n', 0, error.start) + 1
+        cure = ', or copy it again from the original dataset' if official else ''
         raise DatasetError(
-            f'the index file "{path}" is not a text file: copy it again from the original '
-            'dataset') from None
+            f'line {line} of "{path}" is not text in UTF-8: save it as UTF-8{cure}') from None
 
 
-def list_images(folder: PathLike) -> Tuple[List[str], List[str]]:
+def list_images(folder: PathLike) -> tuple[list[str], list[str]]:
     """List a folder as the protocols do: by name, in sorted order.
 
     Args:
@@ -71,19 +100,80 @@ def list_images(folder: PathLike) -> Tuple[List[str], List[str]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                suffix = os.path.splitext(entry.name)[1].lower()
-                is_image = suffix in IMAGE_SUFFIXES and entry.is_file()
+                is_image = is_image_name(entry.name) and os.path.isfile(entry)
                 (images if is_image else others).append(entry.name)
     except PermissionError:
         raise _unreadable('folder', folder) from None
     return sorted(images), sorted(others)
 
 
+def find_images(folder: PathLike) -> list[str]:
+    """List the images in a folder and below it, each real folder and file once.
+
+    Links are followed, but what can be reached without one comes first: so a link to a
+    folder above, or a second name of an image, adds nothing. Hidden folders are left out as
+    hidden files are.
+
+    Args:
+        folder: an existing folder.
+
+    Returns:
+        Paths that begin with ``folder``, sorted.
+
+    Raises:
+        DatasetError: if a folder may not be read.
+    """
+    waiting, seen = deque([os.fspath(folder)]), set()
+    images: list[tuple[bool, str]] = []
+    while waiting:
+        folder = waiting.popleft()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except PermissionError:
+            raise _unreadable('folder', folder) from None
+        for entry in entries:
+            if entry.name.startswith('.'):
+                continue
+            # os.path answers for a link that leads in a circle; the entry itself raises.
+            if os.path.isdir(entry):
+                (waiting.append if entry.is_symlink() else waiting.appendleft)(entry.path)
+            elif is_image_name(entry.name) and os.path.isfile(entry):
+                images.append((entry.is_symlink(), entry.path))
+    paths = [path for _, path in sorted(images)]
+    first = dict(zip(reversed(real_paths(paths)), reversed(paths)))
+    return sorted(first.values())
+
+
+def real_paths(paths: Sequence[str]) -> list[str]:
+    """Say which file each path means, so that two names of one file are seen to be one.
+
+    Args:
+        paths: of existing files.
+
+    Returns:
+        For each its absolute path, without links.
+    """
+    folders: dict[str, str] = {}
+    real = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        # Once for each folder: to look at every part of every path takes minutes.
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        inside = os.path.join(folders[folder], name)
+        real.append(os.path.realpath(inside) if os.path.islink(inside) else inside)
+    return real
+
+
 def _unreadable(kind: str, path: PathLike) -> DatasetError:
     return DatasetError(f'the {kind} "{path}" may not be read: correct its access rights')
 
 
-def read_identities(path: PathLike) -> List[int]:
+def read_identities(path: PathLike) -> list[int]:
     """Read identity numbers separated by commas or white space.
 
     Args:
@@ -96,13 +186,31 @@ def read_identities(path: PathLike) -> List[int]:
         DatasetError: if the file is missing, empty or holds anything but numbers.
     """
     fields = [field for field in re.split(r'[,\s]+', read_text(path)) if field]
-    wrong = [field for field in fields if not field.isdigit()]
+    numbers = [whole_number(field) for field in fields]
+    wrong = [field for field, number in zip(fields, numbers) if number is None or number < 0]
     if wrong or not fields:
         found = f'"{wrong[0]}"' if wrong else 'nothing'
         raise DatasetError(
             f'"{path}" should hold identity numbers separated by commas but holds {found}: '
             'copy it again from the original dataset')
-    return sorted({int(field) for field in fields})
+    return sorted(set(numbers))
+
+
+def whole_number(text: str) -> int | None:
+    """Read a whole number as people write identities and cameras.
+
+    Args:
+        text: what a file says.
+
+    Returns:
+        The number; None for anything else, also where it has more than 18 digits, which do
+        not fit into the arrays, or digits other than 0 to 9.
+
+    Examples:
+        >>> whole_number('-1'), whole_number('17'), whole_number('²'), whole_number('1_000')
+        (-1, 17, None, None)
+    """
+    return int(text) if re.fullmatch('[+-]?[0-9]{1,18}', text) else None
 
 
 def inside_root(root: PathLike, written: str, index_file: PathLike, line: int) -> str:
@@ -119,10 +227,16 @@ def inside_root(root: PathLike, written: str, index_file: PathLike, line: int) -
         ``root`` joined with ``written``.
 
     Raises:
-        DatasetError: if the path lies outside of ``root``.
+        DatasetError: if the path lies outside of ``root``, or is hidden.
     """
     written = written.replace('\\', '/')
     joined = os.path.join(os.fspath(root), written)  # an absolute path stays itself
+    if '..' not in written:
+        joined = os.path.normpath(joined)  # "./a.jpg" is "a.jpg"
+    if os.path.basename(joined).startswith('.'):
+        raise DatasetError(
+            f'line {line} of "{index_file}" names the hidden file "{written}": names that begin '
+            'with a dot are no images, remove the line')
     top = os.path.abspath(root)
     if os.path.commonpath([top, os.path.abspath(joined)]) != top:
         raise DatasetError(
@@ -131,24 +245,26 @@ def inside_root(root: PathLike, written: str, index_file: PathLike, line: int) -
     return joined
 
 
-def require_files(paths: Sequence[str], index_file: PathLike) -> None:
+def require_files(paths: Sequence[str], index_file: PathLike, *, official: bool = True) -> None:
     """Stop before training, not in the middle of it, if listed images are missing.
 
     Args:
         paths: joined paths of an index file.
         index_file: the index file, for the message.
+        official: whether index and images came with a dataset.
 
     Raises:
         DatasetError: if any path is not a file.
     """
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
+        source = ' from the original dataset' if official else ''
         raise DatasetError(
             f'"{index_file}" lists {len(missing)} images that do not exist, first '
-            f'"{missing[0]}": copy them from the original dataset or correct the list')
+            f'"{missing[0]}": copy them{source} or correct the list')
 
 
-def read_path_label_list(root: PathLike, index_file: PathLike) -> List[Tuple[str, int]]:
+def read_path_label_list(root: PathLike, index_file: PathLike) -> list[tuple[str, int]]:
     """Read an index file of lines ``path label``, as RegDB and LLCM write them.
 
     Args:
@@ -167,12 +283,13 @@ def read_path_label_list(root: PathLike, index_file: PathLike) -> List[Tuple[str
         if not line.strip():
             continue
         fields = line.rsplit(maxsplit=1)
-        if len(fields) != 2 or not fields[1].isdigit():
+        label = whole_number(fields[-1])
+        if len(fields) != 2 or label is None or label < 0:
             raise DatasetError(
                 f'line {number} of "{index_file}" should read "<path> <label>" but reads '
                 f'"{line.strip()}": copy the file again or correct the line')
         path = inside_root(root, fields[0].strip(), index_file, number)
-        pairs.append((path, int(fields[1])))
+        pairs.append((path, label))
     if not pairs:
         raise DatasetError(
             f'the index file "{index_file}" lists no image: copy it again from the original '

@@ -8,7 +8,7 @@ cannot be met. So these checks count each folder and name what differs.
 import os
 import re
 from collections import Counter, defaultdict
-from typing import Callable, Dict, Iterable, List, NamedTuple, Set, Tuple
+from typing import Callable, Iterable, NamedTuple
 
 from mmvireid.evaluation.functional.protocols import (
     SYSU_INFRARED_CAMERAS,
@@ -48,7 +48,7 @@ class Finding(NamedTuple):
         return f'{self.kind:<8}{self.where}: {self.what}'
 
 
-def check_dataset(root: str, dataset: str, *, layout_only: bool = False) -> List[Finding]:
+def check_dataset(root: str, dataset: str, *, layout_only: bool = False) -> list[Finding]:
     """Compare a folder with a dataset's layout and official counts.
 
     Args:
@@ -70,16 +70,18 @@ def check_dataset(root: str, dataset: str, *, layout_only: bool = False) -> List
     return _CHECKS[dataset](os.fspath(root), layout_only)
 
 
-def _subfolders(folder: str) -> List[str]:
+def _subfolders(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir())
 
 
-def _strangers(names: Iterable[str], where: str) -> List[Finding]:
-    return [Finding('extra', os.path.join(where, name), 'is not an image') for name in names]
+def _strangers(names: Iterable[str], where: str) -> list[Finding]:
+    return [Finding('extra', os.path.join(where, name),
+                    'is hidden, so it is not an image' if name.startswith('.') else
+                    'is not an image') for name in names]
 
 
-def _loose_files(folder: str, where: str) -> List[Finding]:
+def _loose_files(folder: str, where: str) -> list[Finding]:
     """Report files beside the folders of the persons."""
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if not entry.is_dir())
@@ -87,8 +89,8 @@ def _loose_files(folder: str, where: str) -> List[Finding]:
             for name in names]
 
 
-def _person_folders(folder: str, where: str, digits: str) -> Tuple[Dict[int, str],
-                                                                  List[Finding]]:
+def _person_folders(folder: str, where: str, digits: str) -> tuple[dict[int, str],
+                                                                  list[Finding]]:
     """Find the folders of persons; other folders are findings."""
     persons, findings = {}, _loose_files(folder, where)
     for name in _subfolders(folder):
@@ -110,7 +112,7 @@ def _odd_names(names: Iterable[str], expected: int) -> str:
     return f', {" and ".join(parts)}' if found and expected and parts else ''
 
 
-def _compare_count(found: int, expected: int, where: str, unit: str, hint: str = '') -> List[
+def _compare_count(found: int, expected: int, where: str, unit: str, hint: str = '') -> list[
         Finding]:
     if found == expected:
         return []
@@ -120,9 +122,9 @@ def _compare_count(found: int, expected: int, where: str, unit: str, hint: str =
         f'{found} {unit} instead of {expected}, {abs(found - expected)} {word}{hint}')]
 
 
-def _check_sysu(root: str, layout_only: bool) -> List[Finding]:
-    findings: List[Finding] = []
-    found: Dict[Tuple[int, int], List[str]] = {}
+def _check_sysu(root: str, layout_only: bool) -> list[Finding]:
+    findings: list[Finding] = []
+    found: dict[tuple[int, int], list[str]] = {}
     for camera in _SYSU_CAMERAS:
         name = f'cam{camera}'
         folder = os.path.join(root, name)
@@ -151,10 +153,10 @@ def _check_sysu(root: str, layout_only: bool) -> List[Finding]:
     return findings
 
 
-def _check_sysu_splits(root: str, counts: Dict[Tuple[int, int], int],
-                       layout_only: bool) -> List[Finding]:
-    findings: List[Finding] = []
-    owner: Dict[int, str] = {}
+def _check_sysu_splits(root: str, counts: dict[tuple[int, int], int],
+                       layout_only: bool) -> list[Finding]:
+    findings: list[Finding] = []
+    owner: dict[int, str] = {}
     expected = sysu_expected_identities()
     for split in ('train', 'val', 'test'):
         where = os.path.join('exp', f'{split}_id.txt')
@@ -179,13 +181,13 @@ def _check_sysu_splits(root: str, counts: Dict[Tuple[int, int], int],
     return findings
 
 
-def _compare_sets(found: Set[int], expected: Set[int], where: str, unit: str) -> List[Finding]:
+def _compare_sets(found: set[int], expected: set[int], where: str, unit: str) -> list[Finding]:
     return ([Finding('missing', where, f'{unit} {value}') for value in sorted(expected - found)]
             + [Finding('extra', where, f'{unit} {value}') for value in sorted(found - expected)])
 
 
-def _check_regdb(root: str, layout_only: bool) -> List[Finding]:
-    findings: List[Finding] = []
+def _check_regdb(root: str, layout_only: bool) -> list[Finding]:
+    findings: list[Finding] = []
     for name in ('Visible', 'Thermal'):
         folder = os.path.join(root, name)
         if not os.path.isdir(folder):
@@ -210,16 +212,16 @@ def _check_regdb(root: str, layout_only: bool) -> List[Finding]:
     return findings
 
 
-def _regdb_lists(trial: int) -> List[Tuple[str, str]]:
+def _regdb_lists(trial: int) -> list[tuple[str, str]]:
     return [(split, os.path.join('idx', f'{split}_{modality}_{trial}.txt'))
             for split in ('train', 'test') for modality in ('visible', 'thermal')]
 
 
-def _check_regdb_trial(root: str, trial: int, layout_only: bool) -> List[Finding]:
-    findings: List[Finding] = []
-    labels: Dict[str, List[Set[int]]] = defaultdict(list)
-    persons: Dict[str, Set[str]] = defaultdict(set)
-    person_of: Dict[Tuple[str, int], Set[str]] = defaultdict(set)
+def _check_regdb_trial(root: str, trial: int, layout_only: bool) -> list[Finding]:
+    findings: list[Finding] = []
+    labels: dict[str, list[set[int]]] = defaultdict(list)
+    persons: dict[str, set[str]] = defaultdict(set)
+    person_of: dict[tuple[str, int], set[str]] = defaultdict(set)
     for split, where in _regdb_lists(trial):
         pairs, problem = _read_list(root, where)
         findings += problem
@@ -256,7 +258,7 @@ def _check_regdb_trial(root: str, trial: int, layout_only: bool) -> List[Finding
     return findings
 
 
-def _read_list(root: str, where: str) -> Tuple[List[Tuple[str, int]], List[Finding]]:
+def _read_list(root: str, where: str) -> tuple[list[tuple[str, int]], list[Finding]]:
     path = os.path.join(root, where)
     try:
         return read_path_label_list(root, path), []
@@ -264,8 +266,8 @@ def _read_list(root: str, where: str) -> Tuple[List[Tuple[str, int]], List[Findi
         return [], [Finding('wrong' if os.path.exists(path) else 'missing', where, str(error))]
 
 
-def _check_llcm(root: str, layout_only: bool) -> List[Finding]:
-    findings: List[Finding] = []
+def _check_llcm(root: str, layout_only: bool) -> list[Finding]:
+    findings: list[Finding] = []
     train_labels = []
     for name, expected in _LLCM_TRAIN_LINES.items():
         where = os.path.join('idx', f'train_{name}.txt')
@@ -293,10 +295,10 @@ def _check_llcm(root: str, layout_only: bool) -> List[Finding]:
     return findings + _check_llcm_test(root, wanted, layout_only)
 
 
-def _check_llcm_test(root: str, wanted: Set[int], layout_only: bool) -> List[Finding]:
-    findings: List[Finding] = []
+def _check_llcm_test(root: str, wanted: set[int], layout_only: bool) -> list[Finding]:
+    findings: list[Finding] = []
     total = 0
-    seen: Set[int] = set()
+    seen: set[int] = set()
     for name, cameras in _LLCM_CAMERAS.items():
         top = f'test_{name}'
         if not os.path.isdir(os.path.join(root, top)):
@@ -336,7 +338,7 @@ def _check_llcm_test(root: str, wanted: Set[int], layout_only: bool) -> List[Fin
     return findings
 
 
-_CHECKS: Dict[str, Callable[[str, bool], List[Finding]]] = {
+_CHECKS: dict[str, Callable[[str, bool], list[Finding]]] = {
     'sysu': _check_sysu,
     'regdb': _check_regdb,
     'llcm': _check_llcm,

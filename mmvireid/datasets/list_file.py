@@ -2,14 +2,14 @@
 
 import csv
 import os
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Sequence
 
 from mmvireid.registry import DATASETS
 from mmvireid.structures import Modality
 from mmvireid.utils.errors import DatasetError
 
 from .base import CrossModalityDataset, ImageRecord
-from .folders import inside_root, read_text, require_files
+from .folders import inside_root, read_text, real_paths, require_files, whole_number
 
 #: Accepted spellings of the modality column, in lower case.
 MODALITY_NAMES = {
@@ -20,6 +20,9 @@ MODALITY_NAMES = {
     'infrared': Modality.INFRARED,
     'ir': Modality.INFRARED,
 }
+#: What spreadsheets and keyboards of other countries write in place of a comma.
+_OTHER_SEPARATORS = {';': 'semicolons', '\t': 'tabs', '|': 'bars',
+                     '\uff0c': 'commas of double width', '\u3001': 'Chinese commas'}
 _COLUMNS = ('path', 'identity', 'camera', 'modality')
 _WITHOUT_CAMERA = ('path', 'identity', 'modality')
 
@@ -74,7 +77,7 @@ class ListFileDataset(CrossModalityDataset):
 
     def __init__(self,
                  ann_file: str,
-                 data_root: Optional[str] = None,
+                 data_root: str | None = None,
                  *,
                  split: str = 'train',
                  **kwargs: Any) -> None:
@@ -83,10 +86,10 @@ class ListFileDataset(CrossModalityDataset):
             data_root = os.path.dirname(ann_file)
         super().__init__(data_root, split=split, ann_file=os.fspath(ann_file), **kwargs)
 
-    def load_records(self) -> List[ImageRecord]:
+    def load_records(self) -> list[ImageRecord]:
         """Read the list line by line."""
-        lines = [(number, line.strip())
-                 for number, line in enumerate(read_text(self.ann_file).splitlines(), start=1)]
+        text = read_text(self.ann_file, official=False)
+        lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
         lines = [(n, line) for n, line in lines if line and not line.startswith('#')]
         if not lines:
             raise DatasetError(
@@ -101,11 +104,18 @@ class ListFileDataset(CrossModalityDataset):
         else:
             columns = _COLUMNS if len(header) > len(_WITHOUT_CAMERA) else _WITHOUT_CAMERA
         records = [self._record(number, fields, columns) for number, fields in rows]
-        require_files([record.path for record in records], self.ann_file)
+        paths = [record.path for record in records]
+        require_files(paths, self.ann_file, official=False)
+        seen: dict[str, int] = {}
+        for (number, _), real, path in zip(rows, real_paths(paths), paths):
+            if seen.setdefault(real, number) != number:
+                raise DatasetError(
+                    f'lines {seen[real]} and {number} of "{self.ann_file}" name the same file '
+                    f'"{path}": remove one of them')
         return records
 
     @staticmethod
-    def _split(line: str, separated: bool) -> List[str]:
+    def _split(line: str, separated: bool) -> list[str]:
         fields = next(csv.reader([line])) if separated else line.split()
         return [field.strip() for field in fields]
 
@@ -118,11 +128,15 @@ class ListFileDataset(CrossModalityDataset):
     def _record(self, number: int, fields: Sequence[str], columns: Sequence[str]) -> ImageRecord:
         where = f'line {number} of "{self.ann_file}"'
         if len(fields) != len(columns):
+            other = next((name for sign, name in _OTHER_SEPARATORS.items()
+                          if any(sign in field for field in fields)), None)
+            if other:
+                raise DatasetError(f'{where} separates its columns by {other}: use commas')
             raise DatasetError(
                 f'{where} has {len(fields)} fields instead of {len(columns)} '
                 f'({", ".join(columns)}): correct the line; paths with spaces or commas need '
                 'the comma-separated form with quotes')
-        values: Dict[str, str] = dict(zip(columns, fields))
+        values: dict[str, str] = dict(zip(columns, fields))
         modality = MODALITY_NAMES.get(values['modality'].lower())
         if modality is None:
             raise DatasetError(
@@ -134,11 +148,9 @@ class ListFileDataset(CrossModalityDataset):
 
     @staticmethod
     def _number(text: str, column: str, least: int, where: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value < least:
+        value = whole_number(text)
+        if value is None or value < least:
             raise DatasetError(
-                f'{where} has the {column} "{text}": write a whole number from {least} on')
+                f'{where} has the {column} "{text}": write a whole number from {least} on, of at '
+                'most 18 digits')
         return value

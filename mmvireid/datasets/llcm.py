@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Any, List
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -14,8 +14,8 @@ from .base import CrossModalityDataset, ImageRecord
 from .folders import list_images, read_identities, read_path_label_list
 
 _SENSORS = (('vis', Modality.VISIBLE), ('nir', Modality.INFRARED))
-_CAMERA_IN_NAME = re.compile(r'_c(\d{2})')
-_CAMERA_FOLDER = re.compile(r'cam(\d+)')
+_CAMERA_IN_NAME = re.compile(r'_c([0-9]{2})')
+_CAMERA_FOLDER = re.compile(r'cam([0-9]{1,9})')
 
 
 @DATASETS.register_module()
@@ -60,11 +60,11 @@ class LLCM(CrossModalityDataset):
     def __init__(self, data_root: str, *, split: str = 'train', **kwargs: Any) -> None:
         super().__init__(data_root, split=split, **kwargs)
 
-    def load_records(self) -> List[ImageRecord]:
+    def load_records(self) -> list[ImageRecord]:
         """Read the training lists, or scan the test folders."""
         return self._train_records() if self.split == 'train' else self._test_records()
 
-    def _train_records(self) -> List[ImageRecord]:
+    def _train_records(self) -> list[ImageRecord]:
         records = []
         for name, modality in _SENSORS:
             index = os.path.join(self.data_root, 'idx', f'train_{name}.txt')
@@ -79,7 +79,7 @@ class LLCM(CrossModalityDataset):
                 'camera is taken as unknown', 'current')
         return records
 
-    def _test_records(self) -> List[ImageRecord]:
+    def _test_records(self) -> list[ImageRecord]:
         id_file = os.path.join(self.data_root, 'idx', 'test_id.txt')
         identities = read_identities(id_file)
         records = []

@@ -1,7 +1,7 @@
 """Reader of RegDB's raw folders."""
 
 import os
-from typing import Any, List
+from typing import Any
 
 from mmvireid.registry import DATASETS
 from mmvireid.structures import Modality
@@ -66,7 +66,7 @@ class RegDB(CrossModalityDataset):
         metainfo = {'trial': trial, **(kwargs.pop('metainfo', None) or {})}
         super().__init__(data_root, split=split, metainfo=metainfo, **kwargs)
 
-    def load_records(self) -> List[ImageRecord]:
+    def load_records(self) -> list[ImageRecord]:
         """Read both index files of the trial."""
         records = []
         for name, modality, camera in _SENSORS:

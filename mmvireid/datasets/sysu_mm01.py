@@ -1,7 +1,7 @@
 """Reader of SYSU-MM01's raw folders."""
 
 import os
-from typing import Any, List, Sequence
+from typing import Any, Sequence
 
 import numpy as np
 from mmengine.logging import print_log
@@ -78,7 +78,7 @@ class SYSUMM01(CrossModalityDataset):
     def __init__(self, data_root: str, *, split: str = 'train', **kwargs: Any) -> None:
         super().__init__(data_root, split=split, **kwargs)
 
-    def load_records(self) -> List[ImageRecord]:
+    def load_records(self) -> list[ImageRecord]:
         """Find the images of all six cameras for the identities of the split."""
         files = [os.path.join(self.data_root, 'exp', f) for f in _SPLIT_FILES[self.split]]
         identities = sorted({i for f in files for i in read_identities(f)})
@@ -108,7 +108,7 @@ class SYSUMM01(CrossModalityDataset):
 
 
 def scan_cameras(root: str, cameras: Sequence[int],
-                 identities: Sequence[int]) -> List[ImageRecord]:
+                 identities: Sequence[int]) -> list[ImageRecord]:
     """List the images of some cameras and identities in SYSU-MM01's layout.
 
     Args:
@@ -122,8 +122,8 @@ def scan_cameras(root: str, cameras: Sequence[int],
     Raises:
         DatasetError: if a camera folder is missing.
     """
-    records: List[ImageRecord] = []
-    strange: List[str] = []
+    records: list[ImageRecord] = []
+    strange: list[str] = []
     for camera in sorted(cameras):
         camera_folder = os.path.join(root, f'cam{camera}')
         if not os.path.isdir(camera_folder):
@@ -154,7 +154,7 @@ def sysu_gallery(root: str,
                  mode: str = 'all',
                  shot: int = 1,
                  trial: int,
-                 source: str = 'random_seed') -> List[str]:
+                 source: str = 'random_seed') -> list[str]:
     """Name the gallery images of one trial of SYSU-MM01's protocol.
 
     Args:

@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Iterable, NamedTuple, Optional, Sequence, Union
+from typing import Iterable, NamedTuple, Sequence
 
 import numpy as np
 
 from mmvireid.datasets import DatasetError, ImageRecord, ListFileDataset
-from mmvireid.datasets.folders import IMAGE_SUFFIXES
+from mmvireid.datasets.folders import IMAGE_SUFFIXES, find_images
 from mmvireid.datasets.list_file import MODALITY_NAMES
 from mmvireid.structures import Modality
 from mmvireid.utils.errors import MMVIReIDError
@@ -15,12 +15,12 @@ from mmvireid.utils.errors import MMVIReIDError
 #: Endings of a file that lists images.
 LIST_SUFFIXES = frozenset({'.csv', '.tsv', '.txt'})
 
-PathLike = Union[str, os.PathLike]
+PathLike = str | os.PathLike
 #: A path of an image, a folder or a list, or an array.
-OneInput = Union[PathLike, np.ndarray]
-Images = Union[OneInput, Iterable[OneInput]]
+OneInput = PathLike | np.ndarray
+Images = OneInput | Iterable[OneInput]
 #: One for all images, or one for each entry; or the path of a list that knows them.
-ModalityLike = Union[str, int, Modality, os.PathLike, Sequence[Union[str, int, None]], None]
+ModalityLike = str | int | Modality | os.PathLike | Sequence[str | int | None] | None
 
 
 class InputError(MMVIReIDError, ValueError):
@@ -42,7 +42,7 @@ class ImageInput(NamedTuple):
     modality: int
     identity: int = -1
     camera: int = 0
-    array: Optional[np.ndarray] = None
+    array: np.ndarray | None = None
 
 
 def collect_images(images: Images, modality: ModalityLike = None) -> list[ImageInput]:
@@ -50,7 +50,7 @@ def collect_images(images: Images, modality: ModalityLike = None) -> list[ImageI
 
     Args:
         images: one entry or several. An entry is an image file; a folder, which stands for
-            all images in it and below it, sorted by path; a list file in the form of
+            all images in it and below it, each once, sorted by path; a list file in the form of
             :class:`mmvireid.datasets.ListFileDataset`, which knows identity, camera and
             modality of its images; or an array, uint8 RGB of shape ``(H, W, 3)`` or grey
             of shape ``(H, W)``. An array of shape ``(N, H, W, 3)`` is N images.
@@ -81,7 +81,7 @@ def collect_images(images: Images, modality: ModalityLike = None) -> list[ImageI
     return collected
 
 
-def read_modality(value: Union[str, int, Modality]) -> Modality:
+def read_modality(value: str | int | Modality) -> Modality:
     """Understand one name of a modality.
 
     Args:
@@ -124,7 +124,7 @@ def _lookup(modality: ModalityLike) -> dict[str, ImageRecord]:
     return {}
 
 
-def _expand(entry: OneInput, number: int, modality: Optional[Modality],
+def _expand(entry: OneInput, number: int, modality: Modality | None,
             lookup: dict[str, ImageRecord]) -> list[ImageInput]:
     """Turn one entry into images."""
     if isinstance(entry, np.ndarray):
@@ -147,21 +147,20 @@ def _expand(entry: OneInput, number: int, modality: Optional[Modality],
 def _files(path: str) -> list[str]:
     """List the images of a folder, or the one file."""
     if os.path.isfile(path):
+        if os.path.basename(path).startswith('.'):
+            raise InputError(f'the file "{path}" is hidden: names that begin with a dot are no '
+                             'images, give another one.')
         return [path]
     if not os.path.isdir(path):
         raise InputError(f'there is no image or folder "{path}".')
-    found = [
-        os.path.join(folder, name) for folder, _, names in os.walk(path, followlinks=True)
-        for name in names
-        if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-    ]
+    found = find_images(path)
     if not found:
         raise InputError(
             f'the folder "{path}" holds no image ({", ".join(sorted(IMAGE_SUFFIXES))}).')
-    return sorted(found)
+    return found
 
 
-def _file(path: str, modality: Optional[Modality], lookup: dict[str, ImageRecord]) -> ImageInput:
+def _file(path: str, modality: Modality | None, lookup: dict[str, ImageRecord]) -> ImageInput:
     record = lookup.get(os.path.abspath(path))
     if record is not None:
         return ImageInput(path, record.modality, record.identity, record.camera)
@@ -170,7 +169,7 @@ def _file(path: str, modality: Optional[Modality], lookup: dict[str, ImageRecord
     return ImageInput(path, _known(modality, f'"{path}"'))
 
 
-def _known(modality: Optional[Modality], what: str) -> int:
+def _known(modality: Modality | None, what: str) -> int:
     if modality is None:
         raise InputError(
             f"nobody said whether {what} is visible or infrared: pass modality='visible' or "

@@ -14,8 +14,10 @@ from mmvireid.datasets import (
     ListFileDataset,
     LoadReIDImage,
     RegDB,
+    check_dataset,
     sysu_gallery,
 )
+from mmvireid.datasets.folders import find_images
 from mmvireid.utils.errors import MMVIReIDError
 
 
@@ -51,7 +53,7 @@ def test_missing_id_file(tmp_path, split, name):
     assert_one_sentence(error)
 
 
-@pytest.mark.parametrize('text', ['', '1,2,three', '1;2', '-4,5'])
+@pytest.mark.parametrize('text', ['', '1,2,three', '1;2', '-4,5', '1,²', '20211231235959123456'])
 def test_malformed_id_file(tmp_path, text):
     root = sysu_layout(tmp_path / 'sysu')
     (root / 'exp' / 'test_id.txt').write_text(text)
@@ -63,7 +65,7 @@ def test_malformed_id_file(tmp_path, text):
 def test_binary_id_file(tmp_path):
     root = sysu_layout(tmp_path / 'sysu')
     (root / 'exp' / 'test_id.txt').write_bytes(b'\xff\xfe\x00\x80')
-    with pytest.raises(DatasetError, match='is not a text file') as error:
+    with pytest.raises(DatasetError, match='line 1 .* copy it again from the original') as error:
         SYSUMM01(root, split='test')
     assert_one_sentence(error)
 
@@ -90,7 +92,7 @@ def test_what_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, 'Permission denied')
 
     for target, words in (('os.scandir', 'the folder ".*0009"'),
-                          ('pathlib.Path.read_text', 'the index file ".*test_id.txt"')):
+                          ('pathlib.Path.read_bytes', 'the index file ".*test_id.txt"')):
         with monkeypatch.context() as patch:
             patch.setattr(target, refuse)
             with pytest.raises(DatasetError, match=f'{words} may not be read') as error:
@@ -154,7 +156,11 @@ def test_index_file_that_points_outside(tmp_path, path):
 @pytest.mark.parametrize(('line', 'message'), [
     ('Visible/1/male_v_00001.bmp', 'line 5 of .* should read'),
     ('Visible/1/male_v_00001.bmp zero', 'line 5 of .* should read'),
+    ('Visible/1/male_v_00001.bmp ²', 'line 5 of .* should read'),
+    ('Visible/1/male_v_00001.bmp 20211231235959123456', 'line 5 of .* should read'),
     ('Visible/1/male_v_00001.bmp 0', 'lists .* 2 times'),
+    ('./Visible//1/male_v_00001.bmp 0', 'lists .* 2 times'),
+    ('Visible/1/._male_v_00001.bmp 0', 'line 5 of .* hidden file .* remove the line'),
     ('Visible/1/male_v_00099.bmp 0', 'lists 1 images that do not exist'),
 ])
 def test_malformed_index_line(tmp_path, line, message):
@@ -191,6 +197,13 @@ def test_missing_llcm_test_folder(tmp_path):
     ('a.jpg,one,1,visible\n', 'line 1 of .* has the identity "one"'),
     ('a.jpg,-2,1,visible\n', 'line 1 of .* has the identity "-2"'),
     ('a.jpg,1,x,visible\n', 'line 1 of .* has the camera "x"'),
+    ('a.jpg,²,1,visible\n', 'line 1 of .* has the identity "²"'),
+    ('a.jpg,1,20211231235959123456,visible\n', 'line 1 of .* has the camera "2021.* 18 digits'),
+    ('a.jpg,1,1,visible\n./a.jpg,1,2,visible\n', 'lines 1 and 2 of .* the same file .* remove'),
+    ('#\na.jpg;1;1;visible\n', 'line 2 of .* separates its columns by semicolons: use commas'),
+    ('path,identity,modality\na.jpg\t1\tir\n', 'line 2 of .* by tabs: use commas'),
+    ('a.jpg，1，visible\n', 'line 1 of .* by commas of double width: use commas'),
+    ('._a.jpg,1,1,visible\n', 'line 1 of .* hidden file "._a.jpg": .* remove the line'),
     ('../a.jpg,1,1,visible\n', 'line 1 of .* points outside'),
     ('b.jpg,1,1,visible\n', 'lists 1 images that do not exist'),
     ('path,identity,kind\na.jpg,1,visible\n', 'names the columns path, identity, kind'),
@@ -200,10 +213,60 @@ def test_missing_llcm_test_folder(tmp_path):
 def test_malformed_list_file(tmp_path, text, message):
     write_image(tmp_path / 'data' / 'a.jpg')
     write_image(tmp_path / 'a.jpg')
-    (tmp_path / 'data' / 'list.txt').write_text(text)
+    (tmp_path / 'data' / 'list.txt').write_text(text, encoding='utf-8')
     with pytest.raises(DatasetError, match=message) as error:
         ListFileDataset(str(tmp_path / 'data' / 'list.txt'))
     assert_one_sentence(error)
+    assert 'original dataset' not in str(error.value)  # there is none of somebody's own list
+
+
+@pytest.mark.parametrize(('encoding', 'line'), [('gbk', 2), ('utf-16', 1), ('utf-16-le', 1)])
+def test_lists_in_other_encodings(tmp_path, encoding, line):
+    path = tmp_path / 'list.csv'
+    path.write_text('path,identity,modality\n行人/a.jpg,1,visible\n', encoding=encoding)
+    with pytest.raises(DatasetError, match=f'line {line} of .*: save it as UTF-8$') as error:
+        ListFileDataset(str(path))
+    assert_one_sentence(error)
+    with pytest.raises(DatasetError, match='there is no list .*: correct ann_file') as error:
+        ListFileDataset(str(tmp_path / 'other.csv'))
+    assert_one_sentence(error)
+
+
+def test_a_second_name_of_a_listed_file(tmp_path):
+    write_image(tmp_path / 'a.jpg')
+    (tmp_path / 'b.jpg').symlink_to('a.jpg')
+    (tmp_path / 'list.csv').write_text('a.jpg,1,visible\nb.jpg,1,ir\n')
+    with pytest.raises(DatasetError, match='lines 1 and 2 of .* the same file .*b.jpg'):
+        ListFileDataset(str(tmp_path / 'list.csv'))
+
+
+def test_hidden_files_are_no_images(tmp_path):
+    """macOS writes ``._0001.jpg``; a gallery that counts it is another gallery."""
+    root = sysu_layout(tmp_path / 'sysu')
+    gallery, images = sysu_gallery(root, trial=0), SYSUMM01(root, split='test').img_paths
+    for folder in root.glob('cam*/0009'):
+        (folder / '._0001.jpg').write_bytes(b'\0\5\x16\7')
+        shutil.copy(next(folder.glob('0*.jpg')), folder / '.hidden.jpg')
+        (folder / '0000.jpg').symlink_to('0000.jpg')  # leads to itself
+    assert sysu_gallery(root, trial=0) == gallery
+    assert SYSUMM01(root, split='test').img_paths == images
+    found = [f for f in check_dataset(root, 'sysu', layout_only=True) if '0009' in f.where]
+    assert any('._0001.jpg: is hidden' in str(finding) for finding in found)
+    assert any('0000.jpg: is not an image' in str(finding) for finding in found)
+
+
+def test_each_real_image_of_a_folder_once(tmp_path):
+    for name in ('b/1.jpg', 'b/c/2.PNG', '0.bmp', '.hidden/3.jpg', 'b/._1.jpg', 'b/Thumbs.db'):
+        write_image(tmp_path / 'g' / name.replace('Thumbs.db', 'x.jpg'))
+    (tmp_path / 'g' / 'b' / 'x.jpg').rename(tmp_path / 'g' / 'b' / 'Thumbs.db')
+    write_image(tmp_path / 'elsewhere' / '4.jpg')
+    real = [str(tmp_path / 'g' / name) for name in ('0.bmp', 'b/1.jpg', 'b/c/2.PNG')]
+    for link, target in (('latest', '.'), ('a', 'b/c'), ('b/c/up', '../..'), ('loop', 'loop'),
+                         ('00.bmp', '0.bmp'), ('gone.jpg', 'nothing')):
+        (tmp_path / 'g' / link).symlink_to(target)
+    assert find_images(tmp_path / 'g') == real
+    (tmp_path / 'g' / 'other').symlink_to(tmp_path / 'elsewhere')
+    assert find_images(tmp_path / 'g') == [*real, str(tmp_path / 'g' / 'other' / '4.jpg')]
 
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.bmp'])
