@@ -9,9 +9,9 @@ workers is an argument because numba cannot cache a function that asks for it.
 from typing import Tuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from mmvireid.utils.numba_threads import parallel_kernel
+from mmvireid.utils.numba_threads import kernel_part, parallel_kernel
 
 
 @parallel_kernel()
@@ -52,7 +52,7 @@ def reciprocal_sets(ranks: np.ndarray) -> Tuple[np.ndarray, ...]:
     return indptr, indices
 
 
-@njit(cache=True, nogil=True)
+@kernel_part
 def _extended_set(i, indptr, indices, half_indptr, half_indices, marks, stamp, members):
     """Write the extended set of one image into ``members`` and return its size.
 
@@ -177,7 +177,7 @@ def softmax_rows(indptr: np.ndarray, products: np.ndarray, scale: np.ndarray) ->
     return weights
 
 
-@njit(cache=True, nogil=True)
+@kernel_part
 def _average(i, indptr, indices, values, neighbors, weights, sums, marks, touched):
     """Add up the weighted rows of one image's neighbours; return how many columns."""
     count = 0

@@ -3,12 +3,12 @@
 from typing import Tuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from mmvireid.utils.numba_threads import parallel_kernel
+from mmvireid.utils.numba_threads import kernel_part, parallel_kernel
 
 
-@njit(inline='always')
+@kernel_part(inline='always')
 def _lower_bound(values, start, stop, wanted):
     """Return the first position in a sorted slice with a value of at least ``wanted``."""
     while start < stop:

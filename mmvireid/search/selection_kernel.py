@@ -6,15 +6,15 @@ are then looked at as one 64-bit word.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from mmvireid.utils.numba_threads import parallel_kernel
+from mmvireid.utils.numba_threads import kernel_part, parallel_kernel
 
 #: Columns that one worker handles at a time when a block is read by columns. A multiple of 8.
 STRIPE = 256
 
 
-@njit(cache=True, nogil=True)
+@kernel_part
 def flag_row(scores: np.ndarray, bias: np.ndarray, limit: float, flags: np.ndarray) -> None:
     """Flag the entries ``scores + bias >= limit`` of a row, one limit for all.
 
@@ -28,7 +28,7 @@ def flag_row(scores: np.ndarray, bias: np.ndarray, limit: float, flags: np.ndarr
         flags[c] = scores[c] + bias[c] >= limit
 
 
-@njit(cache=True, nogil=True)
+@kernel_part
 def flag_column_entries(scores: np.ndarray, bias: float, limits: np.ndarray,
                         flags: np.ndarray) -> None:
     """Flag the entries ``scores + bias >= limits`` of a row, one limit for each.
@@ -43,7 +43,7 @@ def flag_column_entries(scores: np.ndarray, bias: float, limits: np.ndarray,
         flags[c] = scores[c] + bias >= limits[c]
 
 
-@njit(cache=True, nogil=True)
+@kernel_part
 def insert(row: int, index: int, score: float, scores: np.ndarray, indices: np.ndarray) -> None:
     """Insert an entry into a row's sorted list if it beats the last; equal ones stay ahead.
 

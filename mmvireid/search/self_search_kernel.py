@@ -6,14 +6,14 @@ their index. A count of -1 marks a row with more candidates than fit.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from mmvireid.utils.numba_threads import parallel_kernel
+from mmvireid.utils.numba_threads import kernel_part, parallel_kernel
 
 from .selection_kernel import STRIPE, flag_column_entries, flag_row, insert
 
 
-@njit(cache=True, nogil=True)
+@kernel_part
 def _keep(row, index, score, margin, best, cut, count, scores, indices):
     """Add a candidate to a row and raise the row's cut."""
     k = best.shape[1]

@@ -3,9 +3,9 @@
 from typing import Tuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from mmvireid.utils.numba_threads import parallel_kernel
+from mmvireid.utils.numba_threads import kernel_part, parallel_kernel
 
 #: Every query sees the whole gallery (RegDB).
 DROP_NOTHING = 0
@@ -15,7 +15,7 @@ DROP_SAME_ROOM = 1
 DROP_SAME_SHOT = 2
 
 
-@njit(inline='always')
+@kernel_part(inline='always')
 def _is_dropped(drop, same_identity, query_cam, gallery_cam):
     """Tell whether the protocol hides a gallery image from a query."""
     if drop == DROP_SAME_ROOM:
