@@ -194,6 +194,7 @@ def _load_run(path: Union[str, os.PathLike], options: dict, work_dir: Optional[s
     if 'stages' in cfg:
         raise ConfigError(f'{path} is a chain itself: list its stages instead.')
     _check_batch(cfg)
+    _check_loaders(cfg)
     # MMEngine lets only its own default hooks be switched off by None.
     cfg.default_hooks = {
         name: hook for name, hook in cfg.get('default_hooks', {}).items()
@@ -351,6 +352,26 @@ def _check_batch(cfg: Config) -> None:
         raise ConfigError(
             f'the sampler draws {how} = {drawn} images a step, but '
             f'train_dataloader.batch_size is {loader.batch_size}: make them equal.')
+
+
+def _check_loaders(node: Any, name: str = '') -> None:
+    """Refuse data loaders that PyTorch cannot make, wherever they stand in a config."""
+    for key, value in node.items() if isinstance(node, (dict, Config)) else enumerate(node):
+        if isinstance(value, (dict, list, tuple)):
+            _check_loaders(value, f'{name}.{key}' if name else str(key))
+    options = ('persistent_workers', 'prefetch_factor')
+    if isinstance(node, (list, tuple)) or not {'num_workers', *options} & set(node.keys()):
+        return
+    num_workers = node.get('num_workers', 0)
+    if type(num_workers) is not int or num_workers < 0:
+        raise ConfigError(
+            f'{name}.num_workers={num_workers} is no number of processes: set it to a whole '
+            'number from 0.')
+    for option in options:
+        if num_workers == 0 and node.get(option):
+            raise ConfigError(
+                f'{name}.{option} is for processes that load images, and {name}.num_workers is 0: '
+                f'set it to 1 or more, or leave {option} out.')
 
 
 def as_list(configs: Union[dict, Sequence[dict]]) -> list:

@@ -56,6 +56,20 @@ def test_paths_of_the_command_line_are_too(written):
     assert cfg.default_hooks.pictures.out_dir == '/home/me/p'
 
 
+@pytest.mark.parametrize(('options', 'words'), [
+    ({'num_workers': 0, 'persistent_workers': True},
+     'persistent_workers is for processes .* set it to 1 or more, or leave'),
+    ({'num_workers': 0, 'prefetch_factor': 2}, 'prefetch_factor is for processes'),
+    ({'persistent_workers': True}, 'persistent_workers is for processes'),
+    ({'num_workers': -1}, 'num_workers=-1 is no number of processes: set it'),
+    ({'num_workers': 1.5}, 'num_workers=1.5 is no number of processes')])
+def test_loaders_that_pytorch_cannot_make(written, options, words):
+    for name in ('train_dataloader', 'default_hooks.pictures.loader'):
+        with pytest.raises(ConfigError, match=f'{name}.{words}'):
+            load_config(written, {f'{name}.{key}': value for key, value in options.items()})
+    load_config(written, {f'{name}.num_workers': 2, f'{name}.persistent_workers': True})
+
+
 def test_a_variable_that_is_not_set(written, monkeypatch, capsys):
     monkeypatch.delenv('STORE')
     with pytest.raises(ConfigError, match='variable STORE, which is not set'):

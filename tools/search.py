@@ -8,6 +8,7 @@ Examples:
 """
 
 import argparse
+import os
 from pathlib import Path
 
 from mmvireid.cli import (
@@ -24,11 +25,14 @@ from mmvireid.cli.inference import (
     add_inference_arguments,
     build_inferencer,
     check_output,
+    picture_name,
     print_results,
     write_results,
 )
-from mmvireid.inference.stored_index import is_index
-from mmvireid.search import INDEX_KINDS
+from mmvireid.inference.image_inputs import list_files
+from mmvireid.inference.stored_index import compare_files, is_index
+from mmvireid.search import INDEX_KINDS, GalleryIndex
+from mmvireid.utils.paths import path_as_text
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,6 +63,29 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def report_changes(index: GalleryIndex, gallery: str, folder: str) -> dict[str, int | None]:
+    """Say what came to a gallery, and what went, since its index was made.
+
+    Args:
+        index: the index.
+        gallery: what the command line names as the gallery.
+        folder: folder of the index, for the message.
+
+    Returns:
+        Numbers of images for the file of results; None where there is nothing to compare.
+    """
+    if not os.path.exists(gallery):
+        print(f'"{gallery}" is not there any more: nothing to compare the index with')
+        return dict(gallery_new=None, gallery_missing=None)
+    changes = compare_files(index, list_files(gallery))
+    if changes.new or changes.missing:
+        first = (changes.new + changes.missing)[0]
+        print(f'"{gallery}" has changed since: {len(changes.new)} new images, which cannot be '
+              f'found, and {len(changes.missing)} that are gone, first "{path_as_text(first)}"; '
+              f'delete {folder} to index all of it again')
+    return dict(gallery_new=len(changes.new), gallery_missing=len(changes.missing))
+
+
 def main() -> None:
     """Search."""
     args = parse_args()
@@ -73,7 +100,9 @@ def main() -> None:
         if args.index and is_index(args.index):
             print(f'the gallery is what {args.index} holds; "{args.gallery}" is not read again')
             gallery = inferencer.load_index(args.index, ranking.name)
+            changes = report_changes(gallery.index, args.gallery, args.index)
         else:
+            changes = dict(gallery_new=0, gallery_missing=0)
             gallery = inferencer.index(
                 args.gallery, args.gallery_modality, ranking=ranking.name, path=args.index,
                 kind=args.index_kind, **loading)
@@ -85,12 +114,13 @@ def main() -> None:
             write_results(
                 results, file, config=args.config, checkpoint=args.checkpoint,
                 ranking=ranking.name, uses=sorted(ranking.uses),
-                transductive=ranking.transductive, gallery=args.gallery, gallery_size=len(gallery))
+                transductive=ranking.transductive, gallery=args.gallery, gallery_size=len(gallery),
+                **changes)
             print(f'saved: {file}')
         if args.show_dir:
             for number, result in enumerate(results[:args.max_pictures]):
-                name = Path(result.query.img_path[0]).stem
-                inferencer.visualize([result], Path(args.show_dir) / f'{number:05d}_{name}.png')
+                name = picture_name(number, result.query.img_path[0])
+                inferencer.visualize([result], Path(args.show_dir) / name)
             print(f'pictures: {Path(args.show_dir).resolve()}')
 
 

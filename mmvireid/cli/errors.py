@@ -48,10 +48,14 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     of several processes has ended, the others say so. A pipe that nobody reads any more ends
     the program without a word. Any other error is a fault of the program and keeps its stack.
     One of several processes ends here when its work has succeeded.
+    Characters that the terminal's encoding lacks, and bytes of file names that are no
+    characters, are printed as escapes instead of ending the program.
 
     Args:
         hint: sentence to print after an interruption.
     """
+    if hasattr(sys.stdout, 'reconfigure'):  # not where a notebook stands in for the terminal
+        sys.stdout.reconfigure(errors='backslashreplace')
     # A launcher that is killed does not end the processes that it has started.
     if 'TORCHELASTIC_RUN_ID' in os.environ:
         end_with_parent(os.getppid())

@@ -20,6 +20,7 @@ from mmvireid.registry import DATASETS
 from mmvireid.structures import ImageSet, Modality, RetrievalResult
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
+from mmvireid.utils.paths import path_as_text
 from mmvireid.visualization.embedding import choose_images
 
 from .arguments import (
@@ -109,7 +110,8 @@ def write_descriptors(images: ImageSet, path: str, descriptor: str) -> None:
     if path.lower().endswith('.npz'):
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {n: rows.numpy() for n, rows in images.descriptors.items()}
-        np.savez(buffer, path=np.array(images.img_path), identity=images.identity,
+        paths = np.array([path_as_text(path) for path in images.img_path])
+        np.savez(buffer, path=paths, identity=images.identity,
                  camera=images.camera, modality=images.modality, **arrays)
         write_atomically(buffer.getvalue(), path)
         return
@@ -137,7 +139,9 @@ def write_results(results: Sequence[RetrievalResult], path: str, **about: Any) -
         **about: what else a ``.json`` says, such as the ranking.
     """
     if path.lower().endswith('.json'):
-        document = dict(about, queries=[_as_dict(result) for result in results])
+        texts = {key: path_as_text(value) for key, value in about.items()
+                 if isinstance(value, str)}
+        document = {**about, **texts, 'queries': [_as_dict(result) for result in results]}
         write_atomically(json.dumps(document, indent=2).encode(), path)
         return
     header = ['query', 'rank', 'distance', *_ANNOTATIONS]
@@ -145,6 +149,24 @@ def write_results(results: Sequence[RetrievalResult], path: str, **about: Any) -
               *(match[key] for key in _ANNOTATIONS)]
              for entry in map(_as_dict, results) for match in entry['matches'])
     write_atomically(_csv(header, lines), path)
+
+
+def picture_name(number: int, query: str) -> str:
+    """Name the picture of a query's result.
+
+    Args:
+        number: of the query, which makes the name unique.
+        query: path of its image. What is too long of its name for a file's is left out.
+
+    Examples:
+        >>> from mmvireid.cli.inference import picture_name
+        >>> picture_name(7, 'night/gate.jpg')
+        '00007_gate.png'
+        >>> len(picture_name(7, f'{250 * "n"}.jpg'))
+        210
+    """
+    stem = os.fsencode(Path(query).stem)[:200].decode('utf-8', 'ignore')
+    return f'{number:05d}_{stem}.png'
 
 
 def print_results(results: Sequence[RetrievalResult], max_queries: int = 10) -> None:
@@ -197,7 +219,7 @@ _ANNOTATIONS = ('path', 'identity', 'camera', 'modality')
 
 def _annotations(images: ImageSet, row: int) -> dict[str, Any]:
     return dict(
-        path=images.img_path[row],
+        path=path_as_text(images.img_path[row]),
         identity=int(images.identity[row]),
         camera=int(images.camera[row]),
         modality=Modality(int(images.modality[row])).name.lower())

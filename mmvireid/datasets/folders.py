@@ -28,6 +28,7 @@ def is_image_name(name: str) -> bool:
         Whether it ends as an image does and is not hidden.
 
     Examples:
+        >>> from mmvireid.datasets.folders import is_image_name
         >>> [is_image_name(name) for name in ('0001.JPG', '._0001.jpg', 'Thumbs.db')]
         [True, False, False]
     """
@@ -207,6 +208,7 @@ def whole_number(text: str) -> int | None:
         not fit into the arrays, or digits other than 0 to 9.
 
     Examples:
+        >>> from mmvireid.datasets.folders import whole_number
         >>> whole_number('-1'), whole_number('17'), whole_number('²'), whole_number('1_000')
         (-1, 17, None, None)
     """

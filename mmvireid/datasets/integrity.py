@@ -38,6 +38,11 @@ class Finding(NamedTuple):
         kind: 'missing', 'extra' or 'wrong'.
         where: file or folder, relative to the dataset's root.
         what: the difference in words.
+
+    Examples:
+        >>> from mmvireid.datasets import Finding
+        >>> print(Finding('extra', 'cam1/0001/Thumbs.db', 'is not an image'))
+        extra   cam1/0001/Thumbs.db: is not an image
     """
 
     kind: str

@@ -6,8 +6,6 @@ and 15,792 infrared), and the identities of the splits. Of 513 numbered persons 
 appear in both modalities; the other 22 belong to no split.
 """
 
-from typing import Dict, Tuple
-
 #: Camera -> "identity:number of images", white space between.
 _COUNTS = {
     1: '''
@@ -229,13 +227,13 @@ _SPLITS = {
 }
 
 
-def sysu_expected_counts() -> Dict[Tuple[int, int], int]:
+def sysu_expected_counts() -> dict[tuple[int, int], int]:
     """Return (camera, identity) -> number of images, of all 513 persons."""
     return {(camera, int(identity)): int(number)
             for camera, text in _COUNTS.items()
             for identity, number in (pair.split(':') for pair in text.split())}
 
 
-def sysu_expected_identities() -> Dict[str, Tuple[int, ...]]:
+def sysu_expected_identities() -> dict[str, tuple[int, ...]]:
     """Return the identities of the splits 'train', 'val' and 'test', ascending."""
     return {split: tuple(map(int, text.split())) for split, text in _SPLITS.items()}

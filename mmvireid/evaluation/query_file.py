@@ -10,6 +10,7 @@ from mmvireid.evaluation.functional import RankMetrics
 from mmvireid.structures import ImageSet
 from mmvireid.utils.errors import EvaluationError
 from mmvireid.utils.files import write_atomically
+from mmvireid.utils.paths import path_as_text
 
 
 def write_query_file(path: Union[str, os.PathLike], dataset: Optional[str], images: ImageSet,
@@ -29,7 +30,7 @@ def write_query_file(path: Union[str, os.PathLike], dataset: Optional[str], imag
     document = dict(
         dataset=dataset,
         images=dict(
-            path=[str(images.img_path[row]) for row in used],
+            path=[path_as_text(images.img_path[row]) for row in used],
             identity=images.identity[used].tolist(),
             camera=images.camera[used].tolist()),
         results=[

@@ -81,6 +81,23 @@ def collect_images(images: Images, modality: ModalityLike = None) -> list[ImageI
     return collected
 
 
+def list_files(path: PathLike) -> list[str]:
+    """List the files of a gallery, whatever their modality.
+
+    Args:
+        path: an image, a folder or a list file, as in :func:`collect_images`.
+
+    Returns:
+        Paths of the images.
+
+    Raises:
+        InputError: if there is no image.
+        DatasetError: if a list is malformed.
+    """
+    path = os.fspath(path)
+    return [record.path for record in _read_list(path)] if _is_list(path) else _files(path)
+
+
 def read_modality(value: str | int | Modality) -> Modality:
     """Understand one name of a modality.
 

@@ -3,12 +3,13 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Callable, Iterator, Sequence, Union
+from typing import Callable, Iterator, NamedTuple, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mmvireid.datasets.folders import real_paths
 from mmvireid.search import GalleryIndex
 from mmvireid.search.index.manifest import has_manifest
 
@@ -31,7 +32,7 @@ def index_fingerprint(model: str, descriptor: str) -> str:
     return hashlib.sha256(f'{model} {descriptor}'.encode()).hexdigest()
 
 
-def is_index(path: Union[str, os.PathLike]) -> bool:
+def is_index(path: str | os.PathLike) -> bool:
     """Tell whether a folder holds an index that was saved.
 
     Args:
@@ -43,12 +44,13 @@ def is_index(path: Union[str, os.PathLike]) -> bool:
     return has_manifest(Path(path))
 
 
-def write_index(path: Union[str, os.PathLike], inputs: Sequence[ImageInput],
+def write_index(path: str | os.PathLike, inputs: Sequence[ImageInput],
                 embed: Callable[[Sequence[ImageInput]], Iterator[Tensor]], *, kind: str,
                 options: dict, fingerprint: str) -> GalleryIndex:
     """Write the descriptors of images to a new index, batch by batch.
 
-    Never more than one batch is held, but for the sample that approximate kinds are
+    Paths are stored as absolute ones, so that they hold from any folder. Never more than
+    one batch is held, but for the sample that approximate kinds are
     trained on.
 
     Args:
@@ -75,12 +77,42 @@ def write_index(path: Union[str, os.PathLike], inputs: Sequence[ImageInput],
             index.reserve(len(inputs))
         images = inputs[start:start + len(rows)]
         index.add(
-            rows, [image.path for image in images],
+            rows, [os.path.abspath(image.path) if image.path else '' for image in images],
             **{name: [getattr(image, name) for image in images]
                for name in ('identity', 'camera', 'modality')})
         start += len(rows)
     index.save()
     return index
+
+
+class GalleryChanges(NamedTuple):
+    """How a gallery's files differ from what an index of it holds.
+
+    Attributes:
+        new: files that the index does not know, so that nobody finds them.
+        missing: paths in the index that are no more among the files.
+    """
+
+    new: list[str]
+    missing: list[str]
+
+
+def compare_files(index: GalleryIndex, files: Sequence[str]) -> GalleryChanges:
+    """Compare an index with the files of its gallery as they are now.
+
+    Args:
+        index: an index whose ids are paths.
+        files: paths of the gallery's images.
+
+    Returns:
+        What came and what went. A file is known by where it really lies, so links and
+        relative paths make no difference; a file that was replaced is not noticed.
+    """
+    stored = [name for name in index.info().ids if name]
+    known, there = set(real_paths(stored)), set(real_paths(files))
+    return GalleryChanges(
+        [path for path, real in zip(files, real_paths(files)) if real not in known],
+        [path for path, real in zip(stored, real_paths(stored)) if real not in there])
 
 
 def _sample(inputs: Sequence[ImageInput]) -> list[ImageInput]:

@@ -1,7 +1,6 @@
 """Exact top-k with faiss's flat index, on CPU or GPU."""
 
 from types import ModuleType
-from typing import Optional, Tuple
 
 import torch
 
@@ -27,7 +26,7 @@ def require_faiss() -> ModuleType:
 
 
 def faiss_topk(query: torch.Tensor, gallery: torch.Tensor, k: int, metric: str,
-               chunk_size: Optional[int]) -> Tuple[torch.Tensor, torch.Tensor]:
+               chunk_size: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Search a flat index; see :func:`mmvireid.search.topk`.
 
     CUDA tensors are searched on their own device when faiss was built with GPU support,

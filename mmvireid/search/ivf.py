@@ -1,7 +1,6 @@
 """Approximate top-k by an inverted file, with the recall it reached."""
 
 import logging
-from typing import Optional, Tuple
 
 import numpy as np
 import torch
@@ -20,8 +19,8 @@ def ivf_topk(query: torch.Tensor,
              k: int,
              metric: str = 'inner_product',
              *,
-             num_lists: Optional[int] = None,
-             num_probes: Optional[int] = None) -> Tuple[torch.Tensor, torch.Tensor, float]:
+             num_lists: int | None = None,
+             num_probes: int | None = None) -> tuple[torch.Tensor, torch.Tensor, float]:
     """Search only the gallery cells near each query.
 
     The gallery is cut into cells by k-means; a query visits the nearest of them. What is
@@ -67,7 +66,7 @@ def ivf_topk(query: torch.Tensor,
 
 
 def ivf_backend(query: torch.Tensor, gallery: torch.Tensor, k: int, metric: str,
-                chunk_size: Optional[int]) -> Tuple[torch.Tensor, torch.Tensor]:
+                chunk_size: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Search by :func:`ivf_topk` and log the recall; see :func:`mmvireid.search.topk`.
 
     The recall is logged as a warning, which Python shows to those who have set up no

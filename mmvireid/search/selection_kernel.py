@@ -24,6 +24,8 @@ def flag_row(scores: np.ndarray, bias: np.ndarray, limit: float, flags: np.ndarr
         limit: float32.
         flags: shape ``(C,)`` uint8, written.
     """
+    # No branch in the loop: a comparison that is stored as a byte becomes vector instructions.
+    # An entry equal to the worst one kept is flagged too, and turned away by insert().
     for c in range(len(scores)):
         flags[c] = scores[c] + bias[c] >= limit
 
@@ -57,6 +59,7 @@ def insert(row: int, index: int, score: float, scores: np.ndarray, indices: np.n
     place = scores.shape[1] - 1
     if score <= scores[row, place]:
         return
+    # Move worse entries back by one; "<" leaves equal ones, which came earlier, in front.
     while place > 0 and scores[row, place - 1] < score:
         scores[row, place] = scores[row, place - 1]
         indices[row, place] = indices[row, place - 1]
@@ -81,9 +84,12 @@ def merge_block(block: np.ndarray, bias: np.ndarray, first: int, scores: np.ndar
         indices: shape ``(B, k)`` int64, changed in place.
     """
     num_columns, last = block.shape[1], scores.shape[1] - 1
-    for b in prange(block.shape[0]):
+    for b in prange(block.shape[0]):  # a row's list belongs to one thread
+        # Whole words: the flags behind the last column stay zero.
         flags = np.zeros((num_columns + 7) // 8 * 8, np.uint8)
         words = flags.view(np.uint64)
+        # The limit is that of the row before this block. It rises with each insertion, so
+        # what is flagged may be too much, never too little: insert() looks again.
         flag_row(block[b], bias, scores[b, last], flags[:num_columns])
         for word in range(len(words)):
             if words[word] != 0:
@@ -106,10 +112,13 @@ def merge_columns(block: np.ndarray, bias: np.ndarray, first: int, scores: np.nd
     """
     num_rows, num_columns = block.shape
     last = scores.shape[1] - 1
+    # Threads share the columns out, because each column stands for a list of its own. Within
+    # a stripe rows come one after another, so that memory is read in its order.
     for stripe in prange((num_columns + STRIPE - 1) // STRIPE):
         begin, end = stripe * STRIPE, min((stripe + 1) * STRIPE, num_columns)
         flags = np.zeros(STRIPE, np.uint8)
         words = flags.view(np.uint64)
+        # Side by side, not k entries apart, for one vector comparison with a row's entries.
         limits = scores[begin:end, last].copy()
         for b in range(num_rows):
             flag_column_entries(block[b, begin:end], bias[b], limits, flags[:end - begin])

@@ -14,8 +14,6 @@ Several processes can share the work: each searches the neighbours of its share 
 among all, and the lists are gathered.
 """
 
-from typing import List, Optional, Tuple
-
 import numpy as np
 import torch
 import torch.distributed as torch_dist
@@ -34,17 +32,17 @@ CAPACITY = 512
 #: Below this many images blocks are too few for symmetry to pay, or for sharing them out.
 SYMMETRY_FROM = 512
 
-Neighbors = Tuple[torch.Tensor, torch.Tensor]
+Neighbors = tuple[torch.Tensor, torch.Tensor]
 
 
 def self_topk(features: torch.Tensor,
               k: int,
               *,
-              groups: Optional[np.ndarray] = None,
+              groups: np.ndarray | None = None,
               metric: str = 'inner_product',
               backend: str = 'torch',
-              low_precision: Optional[bool] = None,
-              distributed: bool = False) -> List[Neighbors]:
+              low_precision: bool | None = None,
+              distributed: bool = False) -> list[Neighbors]:
     """Find the ``k`` nearest images of each image, in each group apart.
 
     The result is that of :func:`mmvireid.search.topk` of all images with the images of a
@@ -73,6 +71,17 @@ def self_topk(features: torch.Tensor,
         list: for each group, ascending, scores float32 and indices int64 into
         ``features``, both of shape ``(N, min(k, size))``, nearest first, equal scores by
         index.
+
+    Examples:
+        The nearest visible image of each image, and the nearest infrared one:
+
+        >>> import numpy as np
+        >>> import torch
+        >>> from mmvireid.search import self_topk
+        >>> features = torch.tensor([[1., 0.], [.8, .6], [0., 1.]])
+        >>> found = self_topk(features, k=1, groups=np.array([0, 1, 1]))
+        >>> [indices.ravel().tolist() for scores, indices in found]
+        [[0, 0, 0], [1, 1, 2]]
     """
     if groups is None:
         members = [np.arange(len(features))]
@@ -146,6 +155,8 @@ def _symmetric(features, members, k, metric, low_precision, distributed):
         bias = -0.5 * ordered.square().sum(1).numpy()
     search = _search_bfloat16 if low_precision else _search_float32
     if distributed:
+        # Shares end where blocks end: then every process forms the very products that a
+        # single one would, and the result is the same to the last bit.
         edges = np.array([0] + [stop for _, _, stop in _blocks(sizes)])
         bounds = _share_bounds(edges, num_processes())
         rank = torch_dist.get_rank()
@@ -156,6 +167,7 @@ def _symmetric(features, members, k, metric, low_precision, distributed):
     else:
         found = search(ordered, bias, sizes, k, range(num))
 
+    # Back to the order of the caller, rows as well as the images that the indices mean.
     result = []
     inverse = torch.empty(num, dtype=torch.int64)
     inverse[torch.from_numpy(order)] = torch.arange(num)
@@ -163,6 +175,7 @@ def _symmetric(features, members, k, metric, low_precision, distributed):
         scores = torch.from_numpy(scores)[inverse]
         indices = torch.from_numpy(order[indices])[inverse]
         if metric == 'l2':
+            # Searched by q . g - |g|^2 / 2; the distance is |q|^2 minus twice that.
             squares = features.square().sum(1, keepdim=True)
             scores = squares.sub(scores, alpha=2).clamp_(min=0)
         result.append((scores, indices))
@@ -187,6 +200,8 @@ def _products(rows, sizes, own):
     read by columns, it serves those.
     """
     blocks = list(_blocks(sizes))
+    # One buffer for all products, in the type of the rows: the system would have to clear
+    # fresh memory for each.
     products = rows.new_empty(BLOCK * BLOCK)
     scores = torch.empty(BLOCK * BLOCK)
     for number, upper in enumerate(blocks):
@@ -225,6 +240,7 @@ def _search_bfloat16(rows, bias, sizes, k, own):
     num, dim = rows.shape
     rounded = rows.bfloat16()
     margin = _error_bound(rows, rounded, dim)
+    # For each group the state of every row, as self_search_kernel describes it.
     best, cut, count = [], [], []
     scores = [np.empty((num, CAPACITY), np.float32) for _ in sizes]
     indices = [np.empty((num, CAPACITY), np.int32) for _ in sizes]
@@ -265,6 +281,8 @@ def _error_bound(rows, rounded, dim):
     last place, relative to ``|r_i| |r_j|``; rounding the sum to bfloat16 adds half a unit of
     the last of 8 bits.
     """
+    # Of the errors actually made, not the largest that rounding could make: the smaller the
+    # bound, the fewer candidates have to be scored again.
     norm, rounded_norm, error = (torch.empty(len(rows)) for _ in range(3))
     for start in range(0, len(rows), BLOCK):
         part, rough = rows[start:start + BLOCK], rounded[start:start + BLOCK].float()
@@ -272,6 +290,7 @@ def _error_bound(rows, rounded, dim):
         rounded_norm[start:start + BLOCK] = rough.norm(dim=1)
         error[start:start + BLOCK] = rough.sub_(part).norm(dim=1)
     longest, widest, worst = norm.max(), rounded_norm.max(), error.max()
+    # Twice dim units: the sum of the products, and whatever order it is formed in.
     accumulated = 2 * dim * 2.0**-24 * rounded_norm * widest
     largest = rounded_norm * widest + accumulated
     # Numbers up to 2^e lie 2^(e - 8) apart in bfloat16, and those at most 2^(e - 9) above

@@ -17,6 +17,8 @@ from .selection_kernel import STRIPE, flag_column_entries, flag_row, insert
 def _keep(row, index, score, margin, best, cut, count, scores, indices):
     """Add a candidate to a row and raise the row's cut."""
     k = best.shape[1]
+    # A score may be below the k-th best and still be a candidate: it is known only to within
+    # the margin. Such a one leaves the list of the best, and so the cut, as they are.
     if score > best[row, k - 1]:
         place = k - 1
         while place > 0 and best[row, place - 1] < score:
@@ -27,6 +29,8 @@ def _keep(row, index, score, margin, best, cut, count, scores, indices):
         # the whole margin in its favour.
         cut[row] = best[row, k - 1] - np.float32(2) * margin[row]
     capacity = scores.shape[1]
+    # The cut has risen since the first candidates came, so a full row is tidied: those
+    # below the cut of now go, the others move up and stay in the order of their index.
     if count[row] == capacity:
         kept = 0
         for a in range(capacity):
@@ -34,6 +38,8 @@ def _keep(row, index, score, margin, best, cut, count, scores, indices):
                 scores[row, kept], indices[row, kept] = scores[row, a], indices[row, a]
                 kept += 1
         count[row] = kept
+        # Too little room won: the row would be tidied again and again. It is given up, to be
+        # searched in float32, and an infinite cut keeps further entries from being flagged.
         if kept > capacity - capacity // 8:
             count[row] = -1
             cut[row] = np.inf
@@ -67,6 +73,7 @@ def collect_rows(block: np.ndarray, bias: np.ndarray, first: int, margin: np.nda
         for word in range(len(words)):
             if words[word] != 0:
                 for c in range(8 * word, 8 * word + 8):
+                    # Again, because the cut may have risen since the flags were set.
                     if flags[c] and block[b, c] + bias[c] >= cut[b]:
                         _keep(b, first + c, block[b, c] + bias[c], margin, best, cut, count,
                               scores, indices)
@@ -90,11 +97,13 @@ def collect_columns(block: np.ndarray, bias: np.ndarray, first: int, margin: np.
         indices: shape ``(C, capacity)`` int32.
     """
     num_rows, num_columns = block.shape
+    # As in merge_columns: a stripe of columns is a stripe of lists, owned by one thread.
     for stripe in prange((num_columns + STRIPE - 1) // STRIPE):
         begin, end = stripe * STRIPE, min((stripe + 1) * STRIPE, num_columns)
         flags = np.zeros(STRIPE, np.uint8)
         words = flags.view(np.uint64)
         for b in range(num_rows):
+            # The cuts lie side by side already, and those of now are compared.
             flag_column_entries(block[b, begin:end], bias[b], cut[begin:end],
                                 flags[:end - begin])
             for word in range(len(words)):
@@ -122,9 +131,12 @@ def score_candidates(features: np.ndarray, bias: np.ndarray, cut: np.ndarray, co
         indices: shape ``(N, k)`` int64, filled in place.
     """
     dim = features.shape[1]
+    # The order of a sum is free here (fastmath), so that it is formed in vectors. It depends
+    # on the processor but not on threads: each product is a sum of its own.
     for i in prange(len(features)):
         row = features[i]
-        for a in range(count[i]):
+        for a in range(count[i]):  # none where the count is -1
+            # Candidates that came before the cut had risen to where it is now.
             if approximate[i, a] < cut[i]:
                 continue
             j = candidates[i, a]

@@ -1,6 +1,6 @@
 """Top-k search: one entry, several backends."""
 
-from typing import Callable, Dict, Optional, Tuple, Union
+from typing import Callable
 
 import numpy as np
 import torch
@@ -11,10 +11,10 @@ from .faiss_backend import faiss_topk
 from .ivf import ivf_backend
 from .torch_backend import torch_topk
 
-Array = Union[np.ndarray, torch.Tensor]
+Array = np.ndarray | torch.Tensor
 
 #: name -> function(query, gallery, k, metric, chunk_size) on float32 tensors of one device.
-SEARCH_BACKENDS: Dict[str, Callable] = {
+SEARCH_BACKENDS: dict[str, Callable] = {
     'torch': torch_topk,
     'faiss': faiss_topk,
     'ivf': ivf_backend,
@@ -28,7 +28,7 @@ def topk(query: Array,
          *,
          backend: str = 'torch',
          metric: str = 'inner_product',
-         chunk_size: Optional[int] = None) -> Tuple[Array, Array]:
+         chunk_size: int | None = None) -> tuple[Array, Array]:
     """Find the ``k`` nearest gallery rows of each query.
 
     Neighbours come in order, nearest first. At equal score the lower gallery index comes

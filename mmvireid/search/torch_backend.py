@@ -1,7 +1,5 @@
 """Exact top-k with torch: blocks of products, selected as they are made."""
 
-from typing import Optional, Tuple
-
 import numpy as np
 import torch
 
@@ -13,7 +11,7 @@ CPU_BLOCK, CUDA_BLOCK = 2**24, 2**28
 
 
 def torch_topk(query: torch.Tensor, gallery: torch.Tensor, k: int, metric: str,
-               chunk_size: Optional[int]) -> Tuple[torch.Tensor, torch.Tensor]:
+               chunk_size: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Search blocks of queries; see :func:`mmvireid.search.topk`.
 
     With ``metric='l2'`` rows are ranked by ``q . g - |g|^2 / 2``, which orders them as the
@@ -67,7 +65,7 @@ def _search_cuda(query, gallery, bias, k, chunk_size):
     return scores, indices
 
 
-def select_stable(block: torch.Tensor, k: int) -> Tuple[torch.Tensor, torch.Tensor]:
+def select_stable(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Select the ``k`` largest entries of each row, equal ones by lower column.
 
     Args:

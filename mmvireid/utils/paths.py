@@ -1,4 +1,4 @@
-"""Paths as a shell would read them."""
+"""Paths as a shell would read them, and as text."""
 
 import os
 import re
@@ -42,3 +42,26 @@ def expand_path(text: str | os.PathLike) -> str:
             f'"{text}" names the environment variable {unset[1] or unset[2]}, which is not set: '
             'set it with export, or write the path out.')
     return expanded
+
+
+def path_as_text(path: str | os.PathLike) -> str:
+    r"""Write a path so that every file and terminal takes it.
+
+    File names are bytes, and Python carries those that are not UTF-8 in characters that no
+    encoding has: to write them raises an error. Such bytes are written as ``\xff`` instead.
+
+    Args:
+        path: any path.
+
+    Returns:
+        The same where it is UTF-8.
+
+    Examples:
+        >>> from mmvireid.utils.paths import path_as_text
+        >>> path_as_text('day/0001.jpg')
+        'day/0001.jpg'
+        >>> print(path_as_text(b'day/caf\xe9.jpg'.decode('utf-8', 'surrogateescape')))
+        day/caf\xe9.jpg
+    """
+    encoded = os.fspath(path).encode('utf-8', 'surrogateescape')
+    return encoded.decode('utf-8', 'backslashreplace')

@@ -60,6 +60,16 @@ def load_picture(path: str | os.PathLike,
         MissingPictureError: if there is no such file.
         DatasetError: if the file may not be read, is no image, is cut short, or has values
             of more than 8 bits, as raw thermal footage has.
+
+    Examples:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from mmvireid.utils.pictures import load_picture
+        >>> with tempfile.NamedTemporaryFile(suffix='.png') as file:
+        ...     Image.new('L', (64, 128), color=7).save(file.name)
+        ...     picture = load_picture(file.name)
+        >>> picture.mode, picture.size, picture.getpixel((0, 0))
+        ('RGB', (64, 128), (7, 7, 7))
     """
     with picture_errors(path):
         return decode_picture(

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_second_reading_comes_from_the_cache_and_has_the_same_pixels(tmp_path):
     def fail(content):
         raise AssertionError('decoded again')
 
-    cache = ImageCache(str(tmp_path / 'cache'), (48, 24), recipe='lanczos')
+    cache = LoadReIDImage((48, 24), cache_dir=str(tmp_path / 'cache')).cache
     second = cache.get(str(path), fail)
     np.testing.assert_array_equal(second, plain)
     second[:] = 0  # the caller owns its copy
@@ -52,12 +53,19 @@ def test_changed_file_is_noticed_even_with_the_old_name_size_and_date(tmp_path):
 
 
 def test_changed_file_is_noticed_within_a_process(tmp_path):
-    path = write_image(tmp_path / 'a.jpg', seed=1)
+    """It is loaded, and somebody learns of it, though its name, size and date are the old."""
+    path = write_image(tmp_path / 'a.bmp', seed=1)
     loader = LoadReIDImage((48, 24), cache_dir=str(tmp_path / 'cache'))
     loader.load(str(path))
+    before = path.stat()
     write_image(path, seed=2)
-    os.utime(path, ns=(0, 0))
-    np.testing.assert_array_equal(loader.load(str(path)), load(path))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.warns(UserWarning, match='was replaced by another while it was in use'):
+        np.testing.assert_array_equal(loader.load(str(path)), load(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        path.touch()  # the same content
+        np.testing.assert_array_equal(loader.load(str(path)), load(path))
 
 
 def test_sizes_and_filters_do_not_mix_and_equal_files_share(tmp_path):

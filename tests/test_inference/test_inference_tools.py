@@ -5,8 +5,11 @@ They run in this process, as their ``main``; the search also as a user runs it.
 
 import csv
 import json
+import os
 import runpy
+import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,6 +151,8 @@ def test_search_in_a_gallery_that_is_kept(tool, tiny_config, weights, footage, t
     first, second = (json.loads((tmp_path / f'{name}.json').read_text())
                      for name in ('first', 'second'))
     assert first['queries'] == second['queries']
+    assert [(d['gallery_size'], d['gallery_new'], d['gallery_missing'])
+            for d in (first, second)] == [(6, 0, 0)] * 2
     assert len(first['queries'][0]['matches']) == 6
     assert 'needs the whole gallery in memory' in sentence(
         tool(*command, tmp_path / 'third.json', '--ranking', 'cift'))
@@ -157,6 +162,70 @@ def test_search_in_a_gallery_that_is_kept(tool, tiny_config, weights, footage, t
     code, printed = tool(*command, tmp_path / 'fourth.json')
     assert code == 0, printed
     assert GalleryIndex.load(tmp_path / 'graph').kind == 'hnsw'
+
+
+def test_a_gallery_that_has_changed_since(tool, tiny_config, weights, footage, tmp_path,
+                                          monkeypatch):
+    """Made from one folder with relative paths, used from another, with pictures."""
+    shutil.copytree(footage / 'day', tmp_path / 'day')
+    monkeypatch.chdir(tmp_path)
+    rest = [footage / 'night' / '0.png', *SEARCH, '--device', 'cpu', '--index']
+    code, printed = tool('search.py', tiny_config, weights, 'day', *rest, 'index')
+    assert code == 0, printed
+
+    (tmp_path / 'other').mkdir()
+    monkeypatch.chdir(tmp_path / 'other')
+    (tmp_path / 'day' / '0.png').unlink()
+    for name in ('new.png', 'newer.png'):
+        shutil.copy(footage / 'day' / '1.png', tmp_path / 'day' / name)
+    (tmp_path / 'day' / 'again').symlink_to('.')
+    code, printed = tool('search.py', tiny_config, weights, '../day', *rest, '../index', '--out',
+                         'found.json', '--show-dir', 'pictures')
+    assert code == 0, printed
+    assert 'has changed since: 2 new images, which cannot be found, and 1 that are gone' in printed
+    document = json.loads(Path('found.json').read_text())
+    assert document['gallery_size'] == 6
+    assert (document['gallery_new'], document['gallery_missing']) == (2, 1)
+    matches = document['queries'][0]['matches']
+    assert {match['path'] for match in matches} == {
+        str(tmp_path / 'day' / f'{i}.png') for i in range(6)}
+    with Image.open('pictures/00000_0.png') as picture:  # with an empty frame for 0.png
+        assert picture.width > 500
+
+    shutil.rmtree(tmp_path / 'day')
+    code, printed = tool('search.py', tiny_config, weights, '../day', *rest, '../index', '--out',
+                         'found.json')
+    assert 'nothing to compare the index with' in printed
+    assert json.loads(Path('found.json').read_text())['gallery_new'] is None
+
+
+def test_names_that_are_hard_to_write(tool, tiny_config, weights, footage, tmp_path):
+    """Bytes that are no UTF-8, and as many as a file system takes."""
+    (tmp_path / 'q').mkdir()
+    odd = os.fsencode(tmp_path / 'q') + b'/caf\xe9.png'
+    long = tmp_path / 'q' / f'{248 * "n"}.png'
+    for path in (odd, long):
+        shutil.copy(footage / 'night' / '0.png', path)
+    out = [tmp_path / f'found.{kind}' for kind in ('json', 'csv')]
+    code, printed = tool(
+        'search.py', tiny_config, weights, footage / 'day', tmp_path / 'q', *SEARCH, '--device',
+        'cpu', '--out', *out, '--show-dir', tmp_path / 'pictures')
+    assert code == 0, printed
+    name = str(tmp_path / 'q') + '/caf\\xe9.png'
+    assert [entry['query']['path'] for entry in json.loads(out[0].read_text())['queries']] == [
+        name, str(long)]
+    assert f'{name},1,' in out[1].read_text(encoding='utf-8')
+    pictures = sorted(path.name for path in (tmp_path / 'pictures').iterdir())
+    assert pictures == ['00000_caf.png', f'00001_{200 * "n"}.png']
+    for kind in ('npz', 'json', 'csv'):
+        code, printed = tool(
+            'extract_features.py', tiny_config, weights, os.fsdecode(odd), '--modality',
+            'infrared', '--device', 'cpu', '--out', tmp_path / f'one.{kind}')
+        assert code == 0, printed
+    with np.load(tmp_path / 'one.npz') as found:
+        assert found['path'].tolist() == [name]
+    assert json.loads((tmp_path / 'one.json').read_text())[0]['path'] == name
+    assert name in (tmp_path / 'one.csv').read_text(encoding='utf-8')
 
 
 def test_what_cannot_be_searched(tool, tiny_config, weights, footage, tmp_path):

@@ -139,6 +139,7 @@ def test_a_gallery_on_disk(inferencer, tiny_config, tmp_path, footage):
             assert first.gallery.img_path == second.gallery.img_path
             assert first.gallery.identity.tolist() == second.gallery.identity.tolist()
             torch.testing.assert_close(first.distance, second.distance, atol=1e-5, rtol=0)
+    assert other.gallery.index.info([0]).ids[0] == str((footage / 'day' / '0.png').absolute())
     with pytest.raises(ConfigError, match='needs the whole gallery in memory'):
         inferencer.search(queries, 4, ranking='cift')
     for options in ({'model.test_cfg.flip': True},

@@ -94,7 +94,7 @@ def test_somebody_elses_installation(repo_root, tmp_path):
                        XDG_CACHE_HOME='/dev/null', PYTHONDONTWRITEBYTECODE='1')
     environment.pop('NUMBA_CACHE_DIR', None)
     done = subprocess.run([sys.executable, '-c', IMPORT_AND_SEARCH, str(tmp_path)],
-                          env=environment, capture_output=True, text=True)
+                          env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith('[0, 1, 2, 3] [')
     assert done.stdout.count('numba cannot keep what it compiles') == 1

@@ -1,11 +1,14 @@
 """Ranking lists as pictures."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from mmvireid.structures import ImageSet, RetrievalResult
+from mmvireid.utils.errors import DatasetError
 from mmvireid.visualization import choose_queries, draw_ranking_lists, save_picture
 from mmvireid.visualization.ranking_list import QUERY, RIGHT, WRONG
 
@@ -61,6 +64,18 @@ def test_frames_tell_right_from_wrong(result):
     few, many = pixels_by_colour(right_only)[WRONG], pixels_by_colour(both)[WRONG]
     assert many > 3 * few > 0
     assert {QUERY, RIGHT, WRONG} <= set(pixels_by_colour(both))
+
+
+def test_a_picture_that_is_gone_is_an_empty_frame(result):
+    before = draw_ranking_lists({'a': result}, [0], protocol='sysu', topk=2)
+    Path(result.gallery.img_path[0]).unlink()
+    after = draw_ranking_lists({'a': result}, [0], protocol='sysu', topk=2)
+    assert after.size == before.size
+    assert pixels_by_colour(after)['#e4e4e4'] >= 72 * 144
+    assert pixels_by_colour(after)[RIGHT] == pixels_by_colour(before)[RIGHT]
+    Path(result.gallery.img_path[3]).write_text('no image')
+    with pytest.raises(DatasetError, match='is not an image file'):
+        draw_ranking_lists({'a': result}, [0], protocol='sysu', topk=2)
 
 
 def test_one_row_a_method(result):

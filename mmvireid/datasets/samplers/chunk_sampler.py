@@ -1,6 +1,6 @@
 """P identities, K images of each modality, without replacement."""
 
-from typing import Iterator, List, Optional, Sized, Tuple
+from typing import Iterator, Sized
 
 import numpy as np
 
@@ -45,8 +45,8 @@ class CrossModalityChunkSampler(CrossModalityIdentitySampler):
                  num_ids: int = 8,
                  num_visible: int = 4,
                  num_infrared: int = 4,
-                 seed: Optional[int] = None,
-                 num_steps: Optional[int] = None) -> None:
+                 seed: int | None = None,
+                 num_steps: int | None = None) -> None:
         if num_steps is not None and num_steps < 1:
             raise ValueError(f'num_steps must be at least 1, got {num_steps}')
         self._wanted_steps = num_steps
@@ -82,12 +82,12 @@ class CrossModalityChunkSampler(CrossModalityIdentitySampler):
             return mixed[None, :size]
         return rng.permutation(rows)[:len(rows) // size * size].reshape(-1, size)
 
-    def _steps(self, rng: np.random.Generator) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    def _steps(self, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         done = 0
         while done < self.num_steps:
             visible = [self._chunks(rows, self.num_visible, rng) for rows in self.visible]
             infrared = [self._chunks(rows, self.num_infrared, rng) for rows in self.infrared]
-            taken: List[int] = [0] * len(visible)
+            taken: list[int] = [0] * len(visible)
             for chosen in self._deal(rng):
                 yield (np.stack([visible[i][taken[i]] for i in chosen]),
                        np.stack([infrared[i][taken[i]] for i in chosen]))

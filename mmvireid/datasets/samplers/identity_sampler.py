@@ -1,7 +1,7 @@
 """What the samplers of identities share."""
 
 from abc import abstractmethod
-from typing import Iterator, List, Optional, Sized, Tuple
+from typing import Iterator, Sized
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -46,7 +46,7 @@ class CrossModalityIdentitySampler(Sampler):
                  num_ids: int = 8,
                  num_visible: int = 4,
                  num_infrared: int = 4,
-                 seed: Optional[int] = None) -> None:
+                 seed: int | None = None) -> None:
         images = (num_visible, num_infrared)
         if num_ids < 1 or max(images) < 1 or min(images) < 1 - self.allows_one_modality:
             one_of = ', and one of the others may be 0' if self.allows_one_modality else ''
@@ -71,7 +71,7 @@ class CrossModalityIdentitySampler(Sampler):
                 'with it) or add images')
         self.num_steps = self._count_steps()
 
-    def _index(self) -> Tuple[List[np.ndarray], List[np.ndarray]]:
+    def _index(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """List the images of each identity that has all modalities that are drawn."""
         labels = np.asarray(self.dataset.labels)
         modalities = np.asarray(self.dataset.modalities)
@@ -97,7 +97,7 @@ class CrossModalityIdentitySampler(Sampler):
         """Return the fixed number of steps of an epoch."""
 
     @abstractmethod
-    def _steps(self, rng: np.random.Generator) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    def _steps(self, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield, ``num_steps`` times, the visible and infrared images of a global step.
 
         Args:

@@ -1,6 +1,6 @@
 """P identities, K images of each modality, with replacement."""
 
-from typing import Iterator, Tuple
+from typing import Iterator
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class CrossModalityPKSampler(CrossModalityIdentitySampler):
         ]
         return max(1, *steps)
 
-    def _steps(self, rng: np.random.Generator) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    def _steps(self, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for _ in range(self.num_steps):
             chosen = rng.choice(len(self.visible), size=self.global_num_ids, replace=False)
             yield (np.stack([rng.choice(self.visible[i], self.num_visible) for i in chosen]),

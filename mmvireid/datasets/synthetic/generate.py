@@ -7,7 +7,7 @@ import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import cv2
 from rich.console import Console
@@ -67,7 +67,7 @@ class _Writer:
                 file.write(encoded)
 
 
-_writer: Optional[_Writer] = None
+_writer: _Writer | None = None
 
 
 def _start(out: str, seed: int, difficulty: Difficulty) -> None:
@@ -83,7 +83,7 @@ def _write(tasks: list[ImageTask]) -> int:
     return len(tasks)
 
 
-def _read_manifest(out: Path) -> Optional[dict[str, Any]]:
+def _read_manifest(out: Path) -> dict[str, Any] | None:
     """Read what a folder holds.
 
     Args:
@@ -143,7 +143,7 @@ def _is_whole(out: Path, plan: Plan) -> bool:
     return all((out / name).is_file() for name in names)
 
 
-def matches_request(out: Union[str, Path], request: Request) -> bool:
+def matches_request(out: str | Path, request: Request) -> bool:
     """Tell whether a folder holds the pictures of a request, or has begun to.
 
     Args:
@@ -160,7 +160,7 @@ def matches_request(out: Union[str, Path], request: Request) -> bool:
     return manifest is not None and _is_for(manifest, request.as_dict())
 
 
-def make_synthetic(request: Request, out: Union[str, Path], workers: int = 1,
+def make_synthetic(request: Request, out: str | Path, workers: int = 1,
                    quiet: bool = False) -> Report:
     """Write a synthetic dataset, or nothing where it is complete already.
 

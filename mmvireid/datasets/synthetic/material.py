@@ -1,7 +1,7 @@
 """Surfaces: what a cloth looks like in colour and in infrared."""
 
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable
 
 import numpy as np
 
@@ -149,7 +149,7 @@ class Material:
     accent: tuple[float, float, float]
     reflectance: float
     accent_reflectance: float
-    pattern: Optional[Pattern] = None
+    pattern: Pattern | None = None
 
     def tones(self, infrared: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return both tones as a camera records them.

@@ -1,7 +1,7 @@
 """Antialiased polygons filled with patterned, shaded cloth."""
 
 import math
-from typing import Callable, Optional
+from typing import Callable
 
 import cv2
 import numpy as np
@@ -46,8 +46,8 @@ class Painter:
                     * np.float32(1 / scale))
 
     def fill(self, outline: np.ndarray, material: Material,
-             axis: Optional[tuple[tuple[float, float], tuple[float, float], float]] = None,
-             yaw: Optional[float] = None, inlays: tuple[Inlay, ...] = (),
+             axis: tuple[tuple[float, float], tuple[float, float], float] | None = None,
+             yaw: float | None = None, inlays: tuple[Inlay, ...] = (),
              radius: float = 0.1) -> None:
         """Paint a polygon.
 
@@ -87,7 +87,7 @@ class Painter:
         region += change
 
     def _cloth(self, rows: slice, columns: slice, material: Material, base: np.ndarray,
-               accent: np.ndarray, axis: tuple, yaw: Optional[float],
+               accent: np.ndarray, axis: tuple, yaw: float | None,
                inlays: tuple[Inlay, ...], radius: float) -> np.ndarray:
         start, end, half = axis
         right = self._right[:, columns] - start[0]

@@ -2,7 +2,6 @@
 
 import colorsys
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 
@@ -98,13 +97,13 @@ class Pedestrian:
     flare: float
     opening: float
     inner: Material
-    logo: Optional[tuple[float, float, float]]
-    belt: Optional[Material]
+    logo: tuple[float, float, float] | None
+    belt: Material | None
     lower: Material
     lower_style: str
     lower_hem: float
     lower_width: float
-    socks: Optional[Material]
+    socks: Material | None
     shoe: Material
     shoe_height: float
     bag: str
@@ -184,7 +183,7 @@ def _body(rng: np.random.Generator, spread: float) -> Body:
 
 
 def sample_pedestrian(rng: np.random.Generator,
-                      difficulty: Optional[Difficulty] = None) -> Pedestrian:
+                      difficulty: Difficulty | None = None) -> Pedestrian:
     """Draw a person.
 
     Shape, pattern and accessories identify; colour and reflectance are drawn

@@ -1,7 +1,5 @@
 """A synthetic world: its people, its places, and pictures of both."""
 
-from typing import Optional
-
 import numpy as np
 
 from .camera import Camera, Sensor
@@ -35,7 +33,7 @@ class SyntheticWorld:
         (128, 64, 3)
     """
 
-    def __init__(self, seed: int, difficulty: Optional[Difficulty] = None) -> None:
+    def __init__(self, seed: int, difficulty: Difficulty | None = None) -> None:
         if seed < 0:
             raise ValueError(f'The seed must not be negative, got {seed}.')
         self.seed = seed
@@ -85,7 +83,7 @@ class SyntheticWorld:
         return self._scenes[key]
 
     def image(self, identity: int, camera: Camera, index: int, size: tuple[int, int],
-              view: Optional[float] = None, occlude: Optional[bool] = None) -> np.ndarray:
+              view: float | None = None, occlude: bool | None = None) -> np.ndarray:
         """Take a picture of a person, cropped as a detector would.
 
         Args:

@@ -1,7 +1,5 @@
 """Changes of colour."""
 
-from typing import Tuple
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
@@ -38,7 +36,7 @@ class ColorJitter(BaseTransform):
         self.saturation, self.hue = saturation, hue
 
     @staticmethod
-    def _around_one(strength: float) -> Tuple[float, float]:
+    def _around_one(strength: float) -> tuple[float, float]:
         return max(0., 1 - strength), 1 + strength
 
     def transform(self, results: dict) -> dict:

@@ -1,6 +1,6 @@
 """Random erasing."""
 
-from typing import Sequence, Tuple
+from typing import Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -45,8 +45,8 @@ class RandomErasing(BaseTransform):
 
     def __init__(self,
                  prob: float = 0.5,
-                 area_range: Tuple[float, float] = (0.02, 0.4),
-                 aspect_range: Tuple[float, float] = (0.3, 1 / 0.3),
+                 area_range: tuple[float, float] = (0.02, 0.4),
+                 aspect_range: tuple[float, float] = (0.3, 1 / 0.3),
                  fill: Sequence[float] = (0.4914, 0.4822, 0.4465)) -> None:
         if not 0 < area_range[0] <= area_range[1] <= 1:
             raise ValueError(f'area_range must lie in (0, 1] and ascend, got {area_range}')

@@ -39,6 +39,13 @@ class LoadReIDImage(BaseTransform):
     Raises:
         DatasetError: if a file is missing, or is no image, or is cut short, or has values
             of more than 8 bits, as raw thermal footage has.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmvireid.datasets import LoadReIDImage
+        >>> load = LoadReIDImage(size=(288, 144), interpolation='bicubic')
+        >>> load({'img': np.zeros((100, 40, 3), np.uint8)})['img'].shape
+        (288, 144, 3)
     """
 
     def __init__(self,

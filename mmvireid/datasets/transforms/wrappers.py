@@ -1,6 +1,6 @@
 """Transforms made of transforms."""
 
-from typing import Callable, List, Sequence, Union
+from typing import Callable, Sequence
 
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
@@ -8,7 +8,7 @@ from mmengine.dataset import Compose
 from mmvireid.registry import TRANSFORMS
 from mmvireid.structures import Modality
 
-Transform = Union[dict, Callable[[dict], dict]]
+Transform = dict | Callable[[dict], dict]
 
 
 def _compose(transforms: Sequence[Transform]) -> Compose:
@@ -83,7 +83,7 @@ class MultiView(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Replace ``results['img']`` by its views."""
-        outcomes: List[dict] = []
+        outcomes: list[dict] = []
         for view in self.views:
             own = dict(results)
             own['img'] = results['img'].copy()

@@ -1,7 +1,7 @@
 """Exact search through descriptors on disk, block by block."""
 
 import warnings
-from typing import Iterator, List, Tuple, Union
+from typing import Iterator
 
 import numpy as np
 import torch
@@ -25,16 +25,16 @@ class ExactSearch:
         device: where to multiply.
     """
 
-    def __init__(self, dim: int, metric: str, device: Union[str, torch.device]) -> None:
+    def __init__(self, dim: int, metric: str, device: str | torch.device) -> None:
         self.device = torch.device(device)
         self._metric = {'cosine': 'inner_product', 'l2': 'l2'}[metric]
         block = CUDA_BLOCK if self.device.type == 'cuda' else CPU_BLOCK
         # Products with rows of a round length take a quarter less time on CPU.
         self._block = max(1, block // dim // 64 * 64)
-        self._resident: List[Tuple[int, torch.Tensor]] = []
+        self._resident: list[tuple[int, torch.Tensor]] = []
 
     def search(self, gallery: SegmentList, queries: torch.Tensor, k: int,
-               batch: int) -> Tuple[torch.Tensor, torch.Tensor]:
+               batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Find the nearest rows of each query; at equal distance the lower row comes first.
 
         Args:
@@ -65,7 +65,7 @@ class ExactSearch:
         distances = -best if self._metric == 'l2' else (1 - best).clamp_(min=0)
         return distances.cpu(), rows.cpu()
 
-    def _blocks(self, gallery: SegmentList) -> Iterator[Tuple[int, torch.Tensor]]:
+    def _blocks(self, gallery: SegmentList) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield the number of the first row and the rows, on the device."""
         kept = sum(len(block) for _, block in self._resident)
         yield from self._resident

@@ -3,7 +3,7 @@
 import math
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,8 +32,8 @@ class FaissIndex:
         GalleryIndexError: if the kind does not run on the device.
     """
 
-    def __init__(self, kind: str, dim: int, metric: str, options: Dict[str, Any],
-                 device: Union[str, torch.device]) -> None:
+    def __init__(self, kind: str, dim: int, metric: str, options: dict[str, Any],
+                 device: str | torch.device) -> None:
         faiss = require_faiss()
         self._faiss, self._kind, self._dim, self._metric = faiss, kind, dim, metric
         self._options = options
@@ -49,7 +49,7 @@ class FaissIndex:
             self._resources = faiss.StandardGpuResources()
         self._index: Any = None
         # File that the index was read from, and whether it is still mapped.
-        self._source: Optional[Path] = None
+        self._source: Path | None = None
         self._mapped = False
         #: Whether the index differs from its file.
         self.changed = True
@@ -132,7 +132,7 @@ class FaissIndex:
             self._mapped = False
 
     def search(self, queries: torch.Tensor, k: int,
-               batch: int) -> Tuple[torch.Tensor, torch.Tensor]:
+               batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Find the nearest rows that the index sees.
 
         A query whose cells hold fewer than ``k`` rows visits all cells.

@@ -1,13 +1,13 @@
 """Tell models apart by their weights."""
 
 import hashlib
-from typing import Mapping, Union
+from typing import Mapping
 
 import torch
 from torch import nn
 
 
-def model_fingerprint(model: Union[nn.Module, Mapping[str, torch.Tensor]], *details: str) -> str:
+def model_fingerprint(model: nn.Module | Mapping[str, torch.Tensor], *details: str) -> str:
     """Return a name that two models share only if their weights are equal.
 
     Descriptors of different models cannot be compared, and nothing in the numbers shows
@@ -25,6 +25,15 @@ def model_fingerprint(model: Union[nn.Module, Mapping[str, torch.Tensor]], *deta
     Raises:
         ValueError: if there are no weights, as in a checkpoint from which ``state_dict``
             was not taken.
+
+    Examples:
+        >>> from torch import nn
+        >>> from mmvireid.search import model_fingerprint
+        >>> layer = nn.Linear(2, 3)
+        >>> model_fingerprint(layer) == model_fingerprint(layer.state_dict())
+        True
+        >>> model_fingerprint(layer, 'base') == model_fingerprint(layer, 'r2i')
+        False
     """
     state = model.state_dict() if isinstance(model, nn.Module) else model
     weights = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}

@@ -2,7 +2,7 @@
 
 import secrets
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from .segments import Segment, SegmentList, SegmentWriter, file_entry
 #: Descriptors that are converted at once while they are added, in elements: 16 MiB.
 ADD_BLOCK = 2**22
 
-PathLike = Union[str, Path]
+PathLike = str | Path
 
 
 class GalleryIndex:
@@ -60,17 +60,17 @@ class GalleryIndex:
         'b.jpg'
     """
 
-    def __init__(self, manifest: Manifest, device: Union[str, torch.device]) -> None:
+    def __init__(self, manifest: Manifest, device: str | torch.device) -> None:
         self._manifest = manifest
         self._options = dict(manifest.options)
         self._ids = manifest.ids
-        self._folder: Optional[Path] = None
+        self._folder: Path | None = None
         self._stored = False
-        self._segments: List[Segment] = []
-        self._writer: Optional[SegmentWriter] = None
-        self._rows: Optional[SegmentList] = None
-        self._exact: Optional[ExactSearch] = None
-        self._faiss: Optional[FaissIndex] = None
+        self._segments: list[Segment] = []
+        self._writer: SegmentWriter | None = None
+        self._rows: SegmentList | None = None
+        self._exact: ExactSearch | None = None
+        self._faiss: FaissIndex | None = None
         if manifest.kind == 'torch':
             self._exact = ExactSearch(manifest.dim, manifest.metric, device)
         else:
@@ -84,8 +84,8 @@ class GalleryIndex:
                metric: str = 'cosine',
                *,
                fingerprint: str = '',
-               folder: Optional[PathLike] = None,
-               device: Union[str, torch.device] = 'cpu',
+               folder: PathLike | None = None,
+               device: str | torch.device = 'cpu',
                **options: Any) -> 'GalleryIndex':
         """Make an empty index.
 
@@ -131,10 +131,10 @@ class GalleryIndex:
     @classmethod
     def load(cls,
              folder: PathLike,
-             fingerprint: Optional[str] = None,
+             fingerprint: str | None = None,
              *,
-             dim: Optional[int] = None,
-             device: Union[str, torch.device] = 'cpu',
+             dim: int | None = None,
+             device: str | torch.device = 'cpu',
              verify: bool = True) -> 'GalleryIndex':
         """Open an index that was saved; descriptors are mapped, not read into memory.
 
@@ -199,12 +199,12 @@ class GalleryIndex:
         return self._manifest.fingerprint
 
     @property
-    def folder(self) -> Optional[Path]:
+    def folder(self) -> Path | None:
         """Where the index is saved, None while it is in memory alone."""
         return self._folder
 
     @property
-    def options(self) -> Dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         """Options of the kind; a copy, see :meth:`configure`."""
         return dict(self._options)
 
@@ -287,11 +287,11 @@ class GalleryIndex:
 
     def add(self,
             descriptors: Array,
-            ids: Optional[Ids] = None,
+            ids: Ids | None = None,
             *,
-            identity: Optional[Sequence[int]] = None,
-            camera: Optional[Sequence[int]] = None,
-            modality: Optional[Sequence[int]] = None) -> None:
+            identity: Sequence[int] | None = None,
+            camera: Sequence[int] | None = None,
+            modality: Sequence[int] | None = None) -> None:
         """Add images; all of them, or none if anything is wrong.
 
         Args:
@@ -337,7 +337,7 @@ class GalleryIndex:
                queries: Array,
                top_k: int = 10,
                *,
-               batch: int = 1024) -> Tuple[Array, Array]:
+               batch: int = 1024) -> tuple[Array, Array]:
         """Find the nearest gallery rows of each query.
 
         Args:
@@ -372,7 +372,7 @@ class GalleryIndex:
             return distances, found
         return distances.numpy(), found.numpy()
 
-    def info(self, rows: Optional[Array] = None) -> GalleryRows:
+    def info(self, rows: Array | None = None) -> GalleryRows:
         """Return names and annotations.
 
         Args:
@@ -410,7 +410,7 @@ class GalleryIndex:
             found[places] = segment.descriptors[local]
         return found
 
-    def save(self, folder: Optional[PathLike] = None, *, overwrite: bool = False) -> None:
+    def save(self, folder: PathLike | None = None, *, overwrite: bool = False) -> None:
         """Keep the index on disk; it goes on from there.
 
         Until this returns, the folder holds what was saved before, also if the process is
@@ -480,7 +480,7 @@ class GalleryIndex:
             segment.release(start, stop)
         writer.write_rows(segment.rows, segment.names)
 
-    def _commit(self, folder: Path, segments: Optional[List[Segment]] = None) -> None:
+    def _commit(self, folder: Path, segments: list[Segment] | None = None) -> None:
         """Write faiss's file if it changed, then the manifest, which makes all of it valid."""
         moved = segments is not None
         segments = self._segments if segments is None else segments
@@ -561,7 +561,7 @@ class GalleryIndex:
             self._rows = SegmentList([*self._segments, *growing])
         return self._rows
 
-    def _dtype(self) -> Optional[str]:
+    def _dtype(self) -> str | None:
         """Type of the descriptors in the segments, None where faiss holds them."""
         return self._options['dtype'] if self._exact is not None else None
 

@@ -1,11 +1,11 @@
 """What can be chosen for each kind of index."""
 
-from typing import Any, Dict
+from typing import Any
 
 from mmvireid.utils.errors import GalleryIndexError
 
 #: kind -> option -> default. None: chosen when the index is trained or built.
-INDEX_KINDS: Dict[str, Dict[str, Any]] = {
+INDEX_KINDS: dict[str, dict[str, Any]] = {
     'torch': {'dtype': 'float32'},
     'flat': {},
     'ivf': {'num_lists': None, 'num_probes': None},
@@ -17,7 +17,7 @@ SEARCH_OPTIONS = ('num_probes', 'ef_search')
 METRICS = ('cosine', 'l2')
 
 
-def complete_options(kind: str, dim: int, options: Dict[str, Any]) -> Dict[str, Any]:
+def complete_options(kind: str, dim: int, options: dict[str, Any]) -> dict[str, Any]:
     """Add the defaults of a kind to what was chosen, and check it.
 
     Args:

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence, Tuple, Union
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ ROW = np.dtype([(name, '<i8') for name in ('number', 'identity', 'camera', 'moda
 #: Value of an annotation that is not known.
 UNKNOWN = {'identity': -1, 'camera': 0, 'modality': -1}
 
-Ids = Union[Sequence[str], Sequence[int], np.ndarray]
+Ids = Sequence[str] | Sequence[int] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class GalleryRows:
     modality: np.ndarray
 
 
-def encode_rows(num: int, first: int, ids: Optional[Ids],
-                annotations: dict) -> Tuple[np.ndarray, bytes, str]:
+def encode_rows(num: int, first: int, ids: Ids | None,
+                annotations: dict) -> tuple[np.ndarray, bytes, str]:
     """Pack names and annotations into the form in which they are stored.
 
     Args:

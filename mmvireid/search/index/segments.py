@@ -11,7 +11,7 @@ import os
 import secrets
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Sequence
 
 import numpy as np
 
@@ -65,9 +65,9 @@ class Segment:
     def __init__(self,
                  rows: np.ndarray,
                  names: np.ndarray,
-                 descriptors: Optional[np.ndarray],
-                 file: Optional[MappedFile] = None,
-                 entry: Optional[Dict[str, Any]] = None) -> None:
+                 descriptors: np.ndarray | None,
+                 file: MappedFile | None = None,
+                 entry: dict[str, Any] | None = None) -> None:
         self.rows = rows
         self.names = names
         self.descriptors = descriptors
@@ -75,7 +75,7 @@ class Segment:
         self._file = file
 
     @classmethod
-    def open(cls, folder: Path, entry: Dict[str, Any], dim: int, dtype: str) -> 'Segment':
+    def open(cls, folder: Path, entry: dict[str, Any], dim: int, dtype: str) -> 'Segment':
         """Map the files of a segment.
 
         Args:
@@ -95,10 +95,10 @@ class Segment:
 
     @classmethod
     def mapped(cls,
-               files: Dict[str, MappedFile],
+               files: dict[str, MappedFile],
                dim: int,
                dtype: str,
-               entry: Optional[Dict[str, Any]] = None) -> 'Segment':
+               entry: dict[str, Any] | None = None) -> 'Segment':
         """Read the bytes of files as a segment.
 
         Args:
@@ -156,7 +156,7 @@ class SegmentList:
     def __len__(self) -> int:
         return int(self._ends[-1]) if self.segments else 0
 
-    def parts(self, start: int, stop: int) -> List[Tuple[Segment, int, int]]:
+    def parts(self, start: int, stop: int) -> list[tuple[Segment, int, int]]:
         """List what segments have of a range of rows.
 
         Args:
@@ -199,7 +199,7 @@ class SegmentList:
         for part, a, b in self.parts(start, stop):
             part.release(a, b)
 
-    def locate(self, rows: np.ndarray) -> List[Tuple[Segment, np.ndarray, np.ndarray]]:
+    def locate(self, rows: np.ndarray) -> list[tuple[Segment, np.ndarray, np.ndarray]]:
         """Find the segments of some rows.
 
         Args:
@@ -288,7 +288,7 @@ class GrowingFile:
         """Map what was written so far."""
         return MappedFile(self._file, self.size)
 
-    def close(self) -> Dict[str, Any]:
+    def close(self) -> dict[str, Any]:
         """Wait until the disk has everything, and close.
 
         Returns:
@@ -314,12 +314,12 @@ class SegmentWriter:
         dtype: their type, or None where another index file holds them.
     """
 
-    def __init__(self, folder: Path, dim: int, dtype: Optional[str]) -> None:
+    def __init__(self, folder: Path, dim: int, dtype: str | None) -> None:
         self._dim, self._dtype = dim, dtype
         token = secrets.token_hex(8)
         parts = ('rows', 'names') if dtype is None else ('descriptors', 'rows', 'names')
         self._files = {part: GrowingFile(folder / f'{token}.{part}') for part in parts}
-        self._segment: Optional[Segment] = None
+        self._segment: Segment | None = None
 
     def __len__(self) -> int:
         return self._files['rows'].size // ROW.itemsize
@@ -344,11 +344,11 @@ class SegmentWriter:
         self._files['names'].write(names)
         self._files['rows'].write(rows)
 
-    def mark(self) -> Dict[str, Tuple[int, int]]:
+    def mark(self) -> dict[str, tuple[int, int]]:
         """Return a state to which :meth:`restore` can go back."""
         return {part: (file.size, file.checksum) for part, file in self._files.items()}
 
-    def restore(self, state: Dict[str, Tuple[int, int]]) -> None:
+    def restore(self, state: dict[str, tuple[int, int]]) -> None:
         """Take back what was written since.
 
         Args:
@@ -380,7 +380,7 @@ class SegmentWriter:
             file.discard()
 
 
-def file_entry(path: Path) -> Dict[str, Any]:
+def file_entry(path: Path) -> dict[str, Any]:
     """Describe a finished file for the manifest.
 
     Args:

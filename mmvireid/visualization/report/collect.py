@@ -9,6 +9,7 @@ from mmvireid.evaluation import CrossModalityMetric, Trial, summarize
 from mmvireid.evaluation.functional import RANKING_PROTOCOLS
 from mmvireid.structures import ImageSet
 from mmvireid.utils.errors import EvaluationError
+from mmvireid.utils.paths import path_as_text
 
 from ..embedding import choose_images, embed
 from .distances import distance_panels
@@ -69,7 +70,7 @@ def collect_report(metric: CrossModalityMetric,
         views=[_view(metric, setting, trials[setting][0], pool, topk) for setting in explore],
         map=_map(images, pool, map_identities, map_images),
         clustering=list(clustering) if clustering else None)
-    data['images'] = dict(pool.annotations(), path=_shorten(pool.paths))
+    data['images'] = dict(pool.annotations(), path=_shorten(list(map(path_as_text, pool.paths))))
     return data, pool.paths
 
 

@@ -1,7 +1,7 @@
 """What is to be written: pictures and the text files beside them."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -32,9 +32,9 @@ class Request:
 
     layout: str
     ids: int
-    test_ids: Optional[int] = None
-    images_per_camera: Optional[int] = None
-    size: Optional[tuple[int, int]] = None
+    test_ids: int | None = None
+    images_per_camera: int | None = None
+    size: tuple[int, int] | None = None
     seed: int = 0
     difficulty: Difficulty = field(default_factory=Difficulty)
 
@@ -88,7 +88,7 @@ class ImageTask:
     camera: Camera
     index: int
     size: tuple[int, int]
-    view: Optional[float] = None
+    view: float | None = None
 
 
 @dataclass(frozen=True)
