@@ -7,6 +7,9 @@ What is cured here, and why:
 * MMEngine starts processes for CUDA only: it sets a CUDA device before it joins the
   group and hands a device number to DistributedDataParallel. :func:`prepare_cpu_launch`
   joins with gloo first.
+* MMEngine imports matplotlib, which refuses to be imported if the environment names a
+  backend that is not installed: a shell command of a Jupyter notebook inherits the name of
+  the notebook's. :func:`drop_missing_plot_backend` takes such a name out.
 * MMEngine writes files in place, so a run that is killed while it writes leaves a
   broken checkpoint. :func:`atomic_storage` lets it write beside and rename.
 * MMEngine falls back to reading checkpoints without protection.
@@ -24,6 +27,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +54,20 @@ def installed_distributions() -> set[str]:
     """Return the lower-case names of all installed distributions."""
     names = (dist.metadata['Name'] for dist in metadata.distributions())
     return {name.lower() for name in names if name}
+
+
+def drop_missing_plot_backend() -> None:
+    """Forget the backend for plots that the environment names, if it cannot be imported.
+
+    Nothing could use it, and our own figures need none.
+    """
+    module = os.environ.get('MPLBACKEND', '').partition('module://')[2]
+    try:
+        missing = module and find_spec(module) is None
+    except ModuleNotFoundError:  # of the package that it is in
+        missing = True
+    if missing:
+        del os.environ['MPLBACKEND']
 
 
 def check_engine_family(installed: Iterable[str] = ()) -> None:

@@ -12,6 +12,7 @@ from mmvireid.compat import (
     ENGINE_FAMILY,
     atomic_storage,
     check_engine_family,
+    drop_missing_plot_backend,
     prepare_cpu_launch,
     raise_log_errors,
 )
@@ -220,3 +221,13 @@ def test_packages_that_do_not_fit(tool, repo_root, tmp_path):
     assert 'two families of OpenMMLab packages' in finished.stderr
     assert ('Traceback' in finished.stderr) is not tool
     assert not tool or finished.stderr.startswith('Error: ')
+
+
+def test_a_notebook_of_another_environment(monkeypatch):
+    """Its shell commands inherit the name of its backend, without which nothing is lost."""
+    for name, kept in (('module://no_such_package.backend_inline', False),
+                       ('module://no_such_module', False), ('agg', True),
+                       ('module://matplotlib.backends.backend_svg', True)):
+        monkeypatch.setenv('MPLBACKEND', name)
+        drop_missing_plot_backend()
+        assert os.environ.get('MPLBACKEND') == (name if kept else None)

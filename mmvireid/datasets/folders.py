@@ -101,7 +101,7 @@ def list_images(folder: PathLike) -> tuple[list[str], list[str]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                is_image = is_image_name(entry.name) and os.path.isfile(entry)
+                is_image = is_image_name(entry.name) and _is_file(entry)
                 (images if is_image else others).append(entry.name)
     except PermissionError:
         raise _unreadable('folder', folder) from None
@@ -125,7 +125,7 @@ def find_images(folder: PathLike) -> list[str]:
         DatasetError: if a folder may not be read.
     """
     waiting, seen = deque([os.fspath(folder)]), set()
-    images: list[tuple[bool, str]] = []
+    path_of, links = {}, []
     while waiting:
         folder = waiting.popleft()
         real = os.path.realpath(folder)
@@ -139,14 +139,27 @@ def find_images(folder: PathLike) -> list[str]:
         for entry in entries:
             if entry.name.startswith('.'):
                 continue
-            # os.path answers for a link that leads in a circle; the entry itself raises.
-            if os.path.isdir(entry):
-                (waiting.append if entry.is_symlink() else waiting.appendleft)(entry.path)
-            elif is_image_name(entry.name) and os.path.isfile(entry):
-                images.append((entry.is_symlink(), entry.path))
-    paths = [path for _, path in sorted(images)]
-    first = dict(zip(reversed(real_paths(paths)), reversed(paths)))
-    return sorted(first.values())
+            if entry.is_dir(follow_symlinks=False):
+                waiting.appendleft(entry.path)
+            elif entry.is_symlink() and os.path.isdir(entry):
+                waiting.append(entry.path)
+            elif is_image_name(entry.name) and _is_file(entry):
+                if entry.is_symlink():
+                    links.append(entry.path)
+                else:
+                    path_of[os.path.join(real, entry.name)] = entry.path
+    for path in sorted(links):
+        path_of.setdefault(os.path.realpath(path), path)
+    return sorted(path_of.values())
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    """Tell whether an entry is a file, or a link to one.
+
+    A file is known by its folder; to ask for each costs minutes on a disk across a network.
+    A link that leads in a circle is none, where the entry itself would raise an error.
+    """
+    return entry.is_file(follow_symlinks=False) or os.path.isfile(entry)
 
 
 def real_paths(paths: Sequence[str]) -> list[str]:
@@ -232,9 +245,9 @@ def inside_root(root: PathLike, written: str, index_file: PathLike, line: int) -
         DatasetError: if the path lies outside of ``root``, or is hidden.
     """
     written = written.replace('\\', '/')
+    if '..' not in written:  # which links may give another meaning
+        written = os.path.normpath(written)  # "./a.jpg" is "a.jpg"
     joined = os.path.join(os.fspath(root), written)  # an absolute path stays itself
-    if '..' not in written:
-        joined = os.path.normpath(joined)  # "./a.jpg" is "a.jpg"
     if os.path.basename(joined).startswith('.'):
         raise DatasetError(
             f'line {line} of "{index_file}" names the hidden file "{written}": names that begin '

@@ -77,13 +77,16 @@ class ImageCache:
         content = None
         if known is None or known[0] != stamp:
             content = self._read(path)
-            digest = self._digest(content)
+            recipe = f'{self.size}{self.recipe}'.encode()
+            digest = hashlib.blake2b(content + recipe, digest_size=16).hexdigest()
             if known is not None and known[1] != digest:
                 warnings.warn(
                     f'the image "{path}" was replaced by another while it was in use: from now '
                     'on the new one is loaded', stacklevel=2)
             known = self._digests[path] = (stamp, digest)
-        target = self._target(known[1])
+        digest = known[1]
+        height, width = self.size
+        target = os.path.join(self.folder, f'{height}x{width}', digest[:2], f'{digest}.rgb')
         if self._is_complete(target):
             return np.array(np.memmap(target, dtype=np.uint8, mode='r', shape=self._shape))
         image = decode(self._read(path) if content is None else content)
@@ -98,15 +101,6 @@ class ImageCache:
     def _read(path: str) -> bytes:
         with open(path, 'rb') as file:
             return file.read()
-
-    def _digest(self, content: bytes) -> str:
-        name = hashlib.blake2b(content, digest_size=16)
-        name.update(f'{self.size}{self.recipe}'.encode())
-        return name.hexdigest()
-
-    def _target(self, digest: str) -> str:
-        height, width = self.size
-        return os.path.join(self.folder, f'{height}x{width}', digest[:2], f'{digest}.rgb')
 
     def _is_complete(self, target: str) -> bool:
         # A crash of the machine (not of the process) can leave a renamed but empty file.

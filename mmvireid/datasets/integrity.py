@@ -77,7 +77,7 @@ def check_dataset(root: str, dataset: str, *, layout_only: bool = False) -> list
 
 def _subfolders(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir())
+        return sorted(entry.name for entry in entries if os.path.isdir(entry))
 
 
 def _strangers(names: Iterable[str], where: str) -> list[Finding]:
@@ -86,18 +86,14 @@ def _strangers(names: Iterable[str], where: str) -> list[Finding]:
                     'is not an image') for name in names]
 
 
-def _loose_files(folder: str, where: str) -> list[Finding]:
-    """Report files beside the folders of the persons."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.is_dir())
-    return [Finding('extra', os.path.join(where, name), 'lies beside the folders of persons')
-            for name in names]
-
-
 def _person_folders(folder: str, where: str, digits: str) -> tuple[dict[int, str],
                                                                   list[Finding]]:
-    """Find the folders of persons; other folders are findings."""
-    persons, findings = {}, _loose_files(folder, where)
+    """Find the folders of persons; other folders, and files beside them, are findings."""
+    with os.scandir(folder) as entries:
+        files = sorted(entry.name for entry in entries if not os.path.isdir(entry))
+    findings = [Finding('extra', os.path.join(where, name), 'lies beside the folders of persons')
+                for name in files]
+    persons = {}
     for name in _subfolders(folder):
         if re.fullmatch(digits, name):
             persons[int(name)] = name

@@ -96,11 +96,15 @@ class ListFileDataset(CrossModalityDataset):
                 f'the list "{self.ann_file}" names no image: write one line '
                 '"path,identity,camera,modality" per image')
         separated = ',' in lines[0][1]
-        rows = [(n, self._split(line, separated)) for n, line in lines]
+        split = (lambda line: next(csv.reader([line]))) if separated else str.split
+        rows = [(n, [field.strip() for field in split(line)]) for n, line in lines]
         header = [field.lower() for field in rows[0][1]]
         if 'path' in header and 'identity' in header:
             columns, rows = header, rows[1:]
-            self._check_header(columns)
+            if sorted(columns) not in (sorted(_COLUMNS), sorted(_WITHOUT_CAMERA)):
+                raise DatasetError(
+                    f'the first line of "{self.ann_file}" names the columns {", ".join(columns)}: '
+                    f'write {", ".join(_COLUMNS)} (camera may be left out)')
         else:
             columns = _COLUMNS if len(header) > len(_WITHOUT_CAMERA) else _WITHOUT_CAMERA
         records = [self._record(number, fields, columns) for number, fields in rows]
@@ -113,17 +117,6 @@ class ListFileDataset(CrossModalityDataset):
                     f'lines {seen[real]} and {number} of "{self.ann_file}" name the same file '
                     f'"{path}": remove one of them')
         return records
-
-    @staticmethod
-    def _split(line: str, separated: bool) -> list[str]:
-        fields = next(csv.reader([line])) if separated else line.split()
-        return [field.strip() for field in fields]
-
-    def _check_header(self, columns: Sequence[str]) -> None:
-        if sorted(columns) not in (sorted(_COLUMNS), sorted(_WITHOUT_CAMERA)):
-            raise DatasetError(
-                f'the first line of "{self.ann_file}" names the columns {", ".join(columns)}: '
-                f'write {", ".join(_COLUMNS)} (camera may be left out)')
 
     def _record(self, number: int, fields: Sequence[str], columns: Sequence[str]) -> ImageRecord:
         where = f'line {number} of "{self.ann_file}"'

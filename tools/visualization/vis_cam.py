@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
@@ -109,6 +108,7 @@ def look(model: nn.Module, inputs: Tensor, modality: Tensor, method: str) -> Ten
 
 def overlay(image: Image.Image, weight: Tensor) -> Image.Image:
     """Lay a map over an image, from clear to warm."""
+    from matplotlib import colormaps  # after mmvireid, which knows about notebooks' backends
     colours = colormaps['inferno'](weight.cpu().numpy())[..., :3]
     warm = Image.fromarray((255 * colours).astype(np.uint8)).resize(image.size)
     return Image.blend(image.convert('L').convert('RGB'), warm, 0.55)
