@@ -64,7 +64,7 @@ def test_paths_of_the_command_line_are_too(written):
     ({'num_workers': -1}, 'num_workers=-1 is no number of processes: set it'),
     ({'num_workers': 1.5}, 'num_workers=1.5 is no number of processes')])
 def test_loaders_that_pytorch_cannot_make(written, options, words):
-    for name in ('train_dataloader', 'default_hooks.pictures.loader'):
+    for name in ('train_dataloader', 'test_dataloader'):
         with pytest.raises(ConfigError, match=f'{name}.{words}'):
             load_config(written, {f'{name}.{key}': value for key, value in options.items()})
     load_config(written, {f'{name}.num_workers': 2, f'{name}.persistent_workers': True})

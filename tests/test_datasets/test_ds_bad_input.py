@@ -28,7 +28,7 @@ def assert_one_sentence(error):
     # What is wrong, then what to do about it.
     assert any(word in text for word in (
         'copy', 'set data_root', 'check', 'complete', 'correct', 'write', 'add', 'choose',
-        'remove', 'must', 'data_root must')), text
+        'remove', 'must', 'save it as', 'use commas')), text
 
 
 @pytest.mark.parametrize('build', [
