@@ -93,7 +93,7 @@ class PeakMemory:
     @staticmethod
     def resident():
         """Return the resident memory in bytes."""
-        pages = int(Path('/proc/self/statm').read_text().split()[1])
+        pages = int(Path('/proc/self/statm').read_text(encoding='utf-8').split()[1])
         return pages * os.sysconf('SC_PAGE_SIZE')
 
 

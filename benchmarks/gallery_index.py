@@ -81,7 +81,7 @@ def settings(kind, num):
 
 def resident(name):
     """Return a number of MiB from the process's own account: 'VmRSS' now, 'VmHWM' at most."""
-    status = Path('/proc/self/status').read_text()
+    status = Path('/proc/self/status').read_text(encoding='utf-8')
     return int(re.search(rf'{name}:\s+(\d+) kB', status)[1]) / 1024
 
 
@@ -94,7 +94,7 @@ class Peak:
     def __init__(self):
         self.known = os.access(PEAK_RESET, os.W_OK)
         if self.known:
-            PEAK_RESET.write_text('5')
+            PEAK_RESET.write_text('5', encoding='utf-8')
             self.before = resident('VmRSS')
 
     def __str__(self):

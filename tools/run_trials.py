@@ -33,6 +33,7 @@ from mmvireid.config import load_config, load_stages
 from mmvireid.evaluation import format_table, summarize
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
+from mmvireid.utils.records import read_record, read_record_if_complete
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -107,7 +108,7 @@ def run_trial(args: argparse.Namespace, trial: int, cfg, folder: Path) -> list:
     claim_folder(folder, load_stages(args.config, args.cfg_options), tta=args.tta, amp=args.amp)
     options = ['--cfg-options', *args.cfg_option_words,
                *(f'{key}={trial}' for key in cfg.trial_keys)]
-    if not results.is_file():
+    if read_record_if_complete(results) is None:
         checkpoint = find_checkpoint(folder)
         if checkpoint is None or Path(checkpoint).name != final_checkpoint(cfg):
             print(f'\n=== trial {trial}: training in {folder}', flush=True)
@@ -125,7 +126,7 @@ def run_trial(args: argparse.Namespace, trial: int, cfg, folder: Path) -> list:
             args.config, checkpoint, '--work-dir', folder / 'test', '--out', results, *extra,
             *options
         ])
-    return json.loads(results.read_text())
+    return read_record(results)
 
 
 def read_config(args: argparse.Namespace):

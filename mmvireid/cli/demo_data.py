@@ -37,7 +37,7 @@ def write_demo_data(cfg: Config) -> None:
         difficulty=Difficulty(**cfg.demo_data.get('difficulty', {})))
     request = Request('sysu', **arguments)
     record = root / MANIFEST
-    begun = record.is_file() and not json.loads(record.read_text()).get('complete')
+    begun = record.is_file() and not json.loads(record.read_text(encoding='utf-8')).get('complete')
     if begun or not root.exists():
         print(f'{root} does not exist yet: drawing synthetic pedestrians, once.', flush=True)
         make_synthetic(request, root, workers=os.cpu_count() or 1)

@@ -19,6 +19,7 @@ from mmengine.registry import Registry
 import mmvireid.registry
 from mmvireid.compat import known_warnings_hidden
 from mmvireid.config_check import accepted_keys, unknown_key
+from mmvireid.utils.encoding import print_any_text
 from mmvireid.utils.errors import MMVIReIDError
 from mmvireid.utils.files import is_disk_error, write_error
 from mmvireid.utils.interrupts import (
@@ -54,8 +55,7 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
     Args:
         hint: sentence to print after an interruption.
     """
-    if hasattr(sys.stdout, 'reconfigure'):  # not where a notebook stands in for the terminal
-        sys.stdout.reconfigure(errors='backslashreplace')
+    print_any_text()
     # A launcher that is killed does not end the processes that it has started.
     if 'TORCHELASTIC_RUN_ID' in os.environ:
         end_with_parent(os.getppid())

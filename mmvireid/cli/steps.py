@@ -18,6 +18,7 @@ from mmvireid.utils.interrupts import (
     notice_passed_on,
     signal_of,
 )
+from mmvireid.utils.records import read_record_if_complete
 
 
 def run_command(command: Sequence[object], cwd: str | os.PathLike | None = None) -> None:
@@ -55,7 +56,8 @@ def _give_notice(process: subprocess.Popen, words: Sequence[str], number: int) -
     if 'torch.distributed.run' in words:
         # The launcher would die of it. Its children are listed on Linux only.
         children = Path(f'/proc/{process.pid}/task/{process.pid}/children')
-        receivers = map(int, children.read_text().split() if children.is_file() else ())
+        text = children.read_text(encoding='utf-8') if children.is_file() else ''
+        receivers = map(int, text.split())
     for pid in receivers:
         with suppress(ProcessLookupError):  # it has just ended
             os.kill(pid, number)
@@ -113,7 +115,7 @@ def evaluate_once(step: str, config: str, folder: Path, options: Sequence[str] =
         The file with the numbers.
     """
     out = Path(folder) / 'results.json'
-    if out.is_file():
+    if read_record_if_complete(out) is not None:
         print(f'\n=== {step}: already done, {out}')
     else:
         run_step(step, 'tools/test.py', config, *extra, '--work-dir', folder, '--out', out,

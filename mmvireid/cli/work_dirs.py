@@ -63,7 +63,7 @@ def claim_folder(folder: Union[str, os.PathLike], stages: Sequence[Config],
     """
     path = Path(folder) / 'request.json'
     request = dict(config='\n'.join(cfg.pretty_text for cfg in stages), **more)
-    if path.is_file() and json.loads(path.read_text()) != request:
+    if path.is_file() and json.loads(path.read_text(encoding='utf-8')) != request:
         raise ConfigError(
             f'"{folder}" holds results of another config or of other options: choose another '
             '--work-dir, or delete the folder.')

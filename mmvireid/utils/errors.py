@@ -51,3 +51,7 @@ class ClusteringError(MMVIReIDError):
 
 class GalleryIndexError(MMVIReIDError, ValueError):
     """Report a gallery index that cannot be used as asked."""
+
+
+class RecordError(MMVIReIDError):
+    """Report a file of numbers that is not complete."""

@@ -214,6 +214,11 @@ def test_logs_of_a_resumed_run_are_joined(tool, repo_root, tmp_path):
     assert 'slowest epoch 4: 0.5400 s' in printed
     assert '40 iterations: 21 s of training' in printed
 
+    # A killed run leaves half a line.
+    log = next(tmp_path.glob('*/vis_data/scalars.json'))
+    log.write_text(log.read_text() + '{"lr": 0.1, "st')
+    assert tool('analysis_tools/analyze_logs.py', 'cal_train_time', tmp_path) == printed
+
 
 def test_logs_that_lack_something_are_one_sentence(tool, tmp_path):
     name = 'analysis_tools/analyze_logs.py'
@@ -221,8 +226,8 @@ def test_logs_that_lack_something_are_one_sentence(tool, tmp_path):
     write_log(tmp_path, 'a', (10, 20), ())
     assert 'no log has "mAP"; they have data_time, loss, lr, time' in tool(
         name, 'plot_curve', tmp_path, '--out', tmp_path / 'x.png', fails=True)
-    (tmp_path / 'b.json').write_text('{"lr": 1')
-    assert 'is not a log' in tool(name, 'cal_train_time', tmp_path / 'b.json', fails=True)
+    (tmp_path / 'b.json').write_text('{"lr": 1}')
+    assert 'holds no log' in tool(name, 'cal_train_time', tmp_path / 'b.json', fails=True)
 
 
 # ----------------------------------------------------------- counts, speed, config

@@ -12,7 +12,6 @@ Examples:
 
 import argparse
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from mmvireid.checkpoints import last_stage_dir
 from mmvireid.cli import add_out, one_sentence_errors, shell_path, tool_parser
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
+from mmvireid.utils.records import read_record_lines
 
 #: Values of a row that say where it is, not what was measured.
 PLACES = {'epoch', 'iter', 'step'}
@@ -54,11 +54,7 @@ def read_log(path: Path) -> list[dict]:
              sorted(last_stage_dir(path).glob('*/vis_data/scalars.json')))
     rows: dict[bool, list[dict]] = {True: [], False: []}
     for file in files:
-        lines = file.read_text().splitlines()
-        try:
-            found = [json.loads(line) for line in lines if line.strip()]
-        except ValueError as error:
-            raise ConfigError(f'"{file}" is not a log of a training: {error}.') from error
+        found = read_record_lines(file)
         for training in rows:
             new = [row for row in found if ('lr' in row) == training and 'step' in row]
             if new:

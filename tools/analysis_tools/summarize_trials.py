@@ -52,7 +52,7 @@ def read_result(path: Path) -> tuple[Tables, str]:
     """Read one result: its numbers, and what ± is over."""
     file = find_file(path)
     try:
-        document = json.loads(file.read_text())
+        document = json.loads(file.read_text(encoding='utf-8'))
         if isinstance(document, dict):
             return document['summary'], f'{len(document["trials"])} trained models'
         tables: Tables = {}

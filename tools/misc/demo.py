@@ -6,7 +6,6 @@ step whose result exists is skipped, and an interrupted training goes on where i
 """
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -27,6 +26,7 @@ from mmvireid.cli import (
 from mmvireid.config import load_config
 from mmvireid.evaluation import format_table
 from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.records import read_record
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/cift/cift_r18_demo.py'
@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 
 def read_rows(path: Path) -> dict:
     """Read the mean and std over trials of each ranking."""
-    return {entry['ranking']: entry['summary'] for entry in json.loads(path.read_text())}
+    return {entry['ranking']: entry['summary'] for entry in read_record(path)}
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def run_steps(args: argparse.Namespace) -> None:
 
     print(f'\n=== 5/5 Results, {time.time() - start:.0f} s after the start')
     print('Synthetic pedestrians, all-search, single-shot, mean ± std over '
-          f'{len(json.loads(results.read_text())[0]["trials"])} trials, %.')
+          f'{len(read_record(results)[0]["trials"])} trials, %.')
     print('A stand-in for trying the toolbox: these numbers say nothing about real data.\n')
     rows = {'untrained network': before['backbone']}
     rows.update({NAMES[name]: row for name, row in after.items()})

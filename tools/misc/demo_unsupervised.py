@@ -8,7 +8,6 @@ interrupted training goes on where it was.
 """
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -29,6 +28,7 @@ from mmvireid.cli import (
 )
 from mmvireid.config import load_config, load_stages
 from mmvireid.evaluation import format_table, summarize
+from mmvireid.utils.records import read_record, read_record_if_complete
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = dict(
@@ -132,13 +132,13 @@ def run_variant(args: argparse.Namespace, work_dir: Path, variant: str, seed: in
 
 def summary(path: Path) -> dict:
     """Read the mean and std over galleries of the first ranking."""
-    return json.loads(path.read_text())[0]['summary']
+    return read_record(path)[0]['summary']
 
 
 def last_clusters(folder: Path) -> dict:
     """Read the global clustering of the last epoch, if there was one."""
-    records = [r for r in json.loads((last_stage_dir(folder) / 'clustering.json').read_text())
-               if r['modality'] == 'both']
+    found = read_record_if_complete(last_stage_dir(folder) / 'clustering.json') or []
+    records = [r for r in found if r['modality'] == 'both']
     return {title: records[-1][key] or 0 for key, title in COUNTS.items()} if records else {}
 
 

@@ -11,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmvireid.compat import is_resuming
 from mmvireid.registry import HOOKS
 from mmvireid.utils.files import write_atomically
+from mmvireid.utils.records import read_record_if_complete
 
 from .records import record_to_go_on_with
 
@@ -46,7 +47,8 @@ class LastAndBestHook(Hook):
         """Take over the evaluations of the run that is resumed."""
         path = record_to_go_on_with(runner, _FILE)
         if path is not None:
-            entries = json.loads(path.read_text())['history']
+            # Where it is broken, evaluations are recorded from here on.
+            entries = (read_record_if_complete(path) or {}).get('history', [])
             self.history = [entry for entry in entries if entry['epoch'] <= runner.epoch]
         # One answer for all: ranks on other machines may not see the file.
         owed = [is_resuming(runner) and self._lacks_validation(runner)]

@@ -19,6 +19,7 @@ from mmvireid.registry import HOOKS, TASK_UTILS
 from mmvireid.structures import ClusteringEpoch, Modality
 from mmvireid.utils.errors import ClusteringError
 from mmvireid.utils.files import write_atomically
+from mmvireid.utils.records import read_record_if_complete
 
 from .records import record_to_go_on_with
 
@@ -118,7 +119,7 @@ class PseudoLabelHook(Hook):
         logger.addHandler(_ToLogOfRun(runner.logger))
         path = record_to_go_on_with(runner, _FILE)
         if path is not None:
-            records = json.loads(path.read_text())
+            records = read_record_if_complete(path) or []
             self._records = [r for r in records if r['epoch'] <= runner.epoch]
 
     def before_train_epoch(self, runner: Runner) -> None:

@@ -1,6 +1,5 @@
 """A report as the last step of a test."""
 
-import json
 from pathlib import Path
 from typing import Sequence
 
@@ -10,6 +9,7 @@ from mmengine.runner import Runner
 
 from mmvireid.registry import HOOKS
 from mmvireid.utils.files import write_atomically
+from mmvireid.utils.records import read_record_if_complete
 
 from .collect import collect_report
 from .page import render_report
@@ -55,7 +55,7 @@ class ReportHook(Hook):
         """Write the report and log its path."""
         clustering = None
         if self.clustering_file:
-            clustering = json.loads(Path(self.clustering_file).read_text(encoding='utf-8'))
+            clustering = read_record_if_complete(Path(self.clustering_file))
         data, paths = collect_report(
             runner.test_evaluator.metrics[0], explore=self.explore, topk=self.topk,
             clustering=clustering)
