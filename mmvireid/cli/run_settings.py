@@ -12,6 +12,7 @@ from mmvireid.registry import HOOKS
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
 from mmvireid.utils.processes import launched_processes
+from mmvireid.utils.records import read_record, read_record_if_complete
 
 #: The record, in the folder of each run.
 RECORD = 'run.json'
@@ -27,7 +28,8 @@ _INDIFFERENT = re.compile(
 #: Hooks that watch, report and save.
 _WATCHERS = {
     'CheckLossHook', 'CheckpointGuardHook', 'CheckpointHook', 'InterruptHook', 'IterTimerHook',
-    'LastAndBestHook', 'LoggerHook', 'RuntimeInfoHook', 'SafeCheckpointHook'
+    'LastAndBestHook', 'LoggerHook', 'RuntimeInfoHook', 'SafeCheckpointHook',
+    'StopAtCheckpointHook'
 }
 #: What may be another thing when a run goes on: its length, where it started, where its images
 #: lie, and how many processes share the work.
@@ -71,7 +73,7 @@ def check_settings(cfg: Config) -> None:
     record = Path(cfg.work_dir) / RECORD
     if not record.is_file():  # made by MMEngine itself, or by an older version
         return
-    before, now = json.loads(record.read_text()), settings_of(cfg)
+    before, now = read_record(record), settings_of(cfg)
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key) and not _MAY_CHANGE.match(key):
             raise ConfigError(
@@ -90,7 +92,7 @@ def record_settings(cfg: Config, keep_start: bool = False) -> None:
     path, settings = Path(cfg.work_dir) / RECORD, settings_of(cfg)
     if keep_start:
         settings.pop('load_from', None)
-        before = json.loads(path.read_text()) if path.is_file() else {}
+        before = read_record(path) if path.is_file() else {}
         settings.update({key: before[key] for key in ('load_from', ) if key in before})
     write_atomically(json.dumps(settings, indent=1, sort_keys=True).encode(), path)
 
@@ -111,7 +113,7 @@ def find_same_run(cfg: Config, folder: str) -> Optional[str]:
     for record in sorted(Path(folder).rglob(RECORD)):
         checkpoint = find_checkpoint(record.parent)
         finished = checkpoint is not None and Path(checkpoint).name == final_checkpoint(cfg)
-        if finished and json.loads(record.read_text()) == wanted:
+        if finished and read_record_if_complete(record) == wanted:
             return checkpoint
     return None
 

@@ -146,6 +146,6 @@ class ImageCache:
     def _remove_unfinished(folder: str) -> None:
         """Delete what killed processes were writing here: what nobody has locked any more."""
         for path in Path(folder).glob('*.partial'):
-            with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path) as file:
+            with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path, 'rb') as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
