@@ -42,6 +42,7 @@ METAFILES = sorted(ROOT.glob('configs/*/metafile.yml'))
 @pytest.fixture(scope='module', params=RUNS)
 def cfg(request):
     cfg = Config.fromfile(ROOT / request.param)
+    apply_options(cfg, {})
     # Weights from the network are tested elsewhere.
     cfg.model.backbone.init_cfg = None
     return cfg
@@ -132,7 +133,6 @@ def test_model_takes_a_batch_of_the_sampler(cfg, model):
         losses = model.head.loss(pooled, BatchInfo(modality=modality, label=ids))
         assert all(torch.isfinite(value) for value in losses.values())
     descriptors = model.head.predict(pooled)
-    apply_options(cfg, {})
     for ranking in METRICS.build(cfg.test_evaluator).rankings.values():
         assert ranking.descriptors <= set(descriptors)
 
