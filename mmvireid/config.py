@@ -15,6 +15,8 @@ from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.paths import expand_path
 from mmvireid.utils.references import merge_options
 
+#: Endings of config files.
+CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 #: Top-level names of a config that mean something after it was read: to the Runner, to
 #: MMEngine where it wraps the model, to our own tools.
 _LIVE_KEYS = {
@@ -251,6 +253,7 @@ def _read(path: Union[str, os.PathLike], options: Optional[dict] = None) -> Conf
     if not Path(path).is_file():
         raise ConfigError(
             f'there is no config file "{path}"; the configs of every method lie in configs/.')
+    _check_is_text(Path(path))
     try:
         cfg = Config.fromfile(path)
         apply_options(cfg, options or {})
@@ -267,6 +270,22 @@ def _read(path: Union[str, os.PathLike], options: Optional[dict] = None) -> Conf
     expand_paths(cfg)
     check_keys(cfg)
     return cfg
+
+
+def _check_is_text(path: Path) -> None:
+    """Refuse a file that is no config, such as a checkpoint given in its place."""
+    if path.suffix not in CONFIG_SUFFIXES:
+        raise ConfigError(
+            f'"{path}" is no config file, their names end in {", ".join(CONFIG_SUFFIXES)}: give '
+            'the config first, then the checkpoint.')
+    try:
+        readable = '\0' not in path.read_bytes().decode()
+    except UnicodeDecodeError:
+        readable = False
+    except OSError as error:
+        raise ConfigError(f'"{path}" cannot be read ({error.strerror}).') from error
+    if not readable:
+        raise ConfigError(f'"{path}" is no config file: it is no text in UTF-8.')
 
 
 def is_path_key(key: str) -> bool:

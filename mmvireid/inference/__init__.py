@@ -1,6 +1,7 @@
 """Use a trained network: embed pictures, keep galleries, search, export."""
 
-from .image_inputs import InputError
+from mmvireid.utils.errors import InputError
+
 from .inferencer import VIReIDInferencer
 from .model_zoo import ZooModel, find_model, zoo_models
 from .onnx_export import export_onnx

@@ -19,9 +19,12 @@ from mmvireid.compat import known_warnings_hidden
 from mmvireid.registry import MODELS
 from mmvireid.search import model_fingerprint
 from mmvireid.structures import Modality
-from mmvireid.utils.errors import CheckpointError, ConfigError, EnvironmentMismatchError
-
-from .image_inputs import InputError
+from mmvireid.utils.errors import (
+    CheckpointError,
+    ConfigError,
+    EnvironmentMismatchError,
+    InputError,
+)
 
 PathLike = Union[str, os.PathLike]
 

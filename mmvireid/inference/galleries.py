@@ -8,9 +8,7 @@ import torch
 from mmvireid.evaluation.rankings import Nearest, RankedGallery, Ranking
 from mmvireid.search import GalleryIndex
 from mmvireid.structures import ImageSet, RetrievalResult
-from mmvireid.utils.errors import ConfigError
-
-from .image_inputs import InputError
+from mmvireid.utils.errors import ConfigError, InputError
 
 
 class Gallery(Protocol):

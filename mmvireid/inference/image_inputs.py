@@ -10,7 +10,7 @@ from mmvireid.datasets import DatasetError, ImageRecord, ListFileDataset
 from mmvireid.datasets.folders import IMAGE_SUFFIXES, find_images
 from mmvireid.datasets.list_file import MODALITY_NAMES
 from mmvireid.structures import Modality
-from mmvireid.utils.errors import MMVIReIDError
+from mmvireid.utils.errors import InputError
 
 #: Endings of a file that lists images.
 LIST_SUFFIXES = frozenset({'.csv', '.tsv', '.txt'})
@@ -21,10 +21,6 @@ OneInput = PathLike | np.ndarray
 Images = OneInput | Iterable[OneInput]
 #: One for all images, or one for each entry; or the path of a list that knows them.
 ModalityLike = str | int | Modality | os.PathLike | Sequence[str | int | None] | None
-
-
-class InputError(MMVIReIDError, ValueError):
-    """Report images, or something said about them, that cannot be used."""
 
 
 class ImageInput(NamedTuple):

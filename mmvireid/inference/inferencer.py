@@ -19,7 +19,7 @@ from mmvireid.evaluation.rankings import Ranking, build_rankings
 from mmvireid.registry import INFERENCERS, TRANSFORMS
 from mmvireid.search import GalleryIndex
 from mmvireid.structures import ImageSet, Modality, RetrievalResult
-from mmvireid.utils.errors import CheckpointError, ConfigError
+from mmvireid.utils.errors import CheckpointError, ConfigError, InputError
 from mmvireid.visualization import draw_ranking_lists, save_picture
 
 from .embedders import OnnxEmbedder, TorchEmbedder, without_cache
@@ -31,7 +31,7 @@ from .galleries import (
     merge_results,
     stored_descriptor,
 )
-from .image_inputs import ImageInput, Images, InputError, ModalityLike, collect_images
+from .image_inputs import ImageInput, Images, ModalityLike, collect_images
 from .model_zoo import find_model
 from .stored_index import index_fingerprint, write_index
 

@@ -4,8 +4,9 @@
 class MMVIReIDError(Exception):
     """Stop a run with one sentence that says what to do.
 
-    The command lines print the message alone, without a stack. A subclass takes a
-    single string, so that it survives the way from a data-loading process.
+    The command lines print the message alone, without a stack; any other error is a fault of
+    the program and keeps its stack. A subclass takes a single string, so that it survives the
+    way from a data-loading process, and may be a ``ValueError`` or the like as well.
     """
 
 
@@ -13,8 +14,24 @@ class EnvironmentMismatchError(MMVIReIDError):
     """Report packages that do not fit together."""
 
 
-class ConfigError(MMVIReIDError):
+class ConfigError(MMVIReIDError, ValueError):
     """Report a config, or an option of it, that cannot be used."""
+
+
+class InputError(MMVIReIDError, ValueError):
+    """Report images, arrays or numbers that cannot be used as asked."""
+
+
+class UsageError(MMVIReIDError, RuntimeError):
+    """Report parts that do not work together, or were used in the wrong order."""
+
+
+class MissingEntryError(MMVIReIDError, KeyError):
+    """Report a name that is not among those there are."""
+
+    def __str__(self) -> str:
+        """Return the sentence; a ``KeyError`` would put it in quotes."""
+        return str(self.args[0])
 
 
 class DatasetError(MMVIReIDError, ValueError):
@@ -25,12 +42,20 @@ class DatasetError(MMVIReIDError, ValueError):
     """
 
 
+class OccupiedFolderError(DatasetError, FileExistsError):
+    """Report a folder that holds something else than what shall be written to it."""
+
+
 class CheckpointError(MMVIReIDError):
     """Report a checkpoint that cannot be used with this model."""
 
 
 class CheckpointUnavailableError(CheckpointError):
     """Report a checkpoint that cannot be downloaded."""
+
+
+class MainProcessError(MMVIReIDError, RuntimeError):
+    """Report on the other processes that the main one failed, which says more."""
 
 
 class TrainingDivergedError(MMVIReIDError):

@@ -12,6 +12,8 @@ from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
 import torch
 import torch.distributed as torch_dist
 
+from .errors import MainProcessError
+
 #: How long a process waits for the main one. Not for ever, but longer than anything that is
 #: worth waiting for: a process that dies closes its connections, which ends the wait at once.
 PATIENCE = timedelta(days=7)
@@ -91,7 +93,7 @@ def main_process_computes(function: Callable[[], Result]) -> Result:
         The result; rank 0 has the very object, the others a copy.
 
     Raises:
-        RuntimeError: on the other ranks, if the function raised an error on rank 0, with
+        MainProcessError: on the other ranks, if the function raised an error on rank 0, with
             its type and message. Rank 0 raises the error itself.
     """
     if num_processes() == 1:
@@ -113,7 +115,7 @@ def main_process_computes(function: Callable[[], Result]) -> Result:
     torch_dist.broadcast_object_list(received, 0, group=group)
     succeeded, answer = pickle.loads(received[0])
     if not succeeded:
-        raise RuntimeError(answer)
+        raise MainProcessError(answer)
     return answer
 
 

@@ -188,7 +188,7 @@ def test_waiting_outlasts_the_default_group(reports):
 def test_an_error_of_the_main_process_reaches_all(reports):
     assert reports[0]['fails'] == 'ValueError: three images are missing'
     assert reports[1]['fails'] == (
-        'RuntimeError: ValueError on the main process: three images are missing')
+        'MainProcessError: ValueError on the main process: three images are missing')
     assert 'on the main process' in reports[1]['cannot be sent']
     assert [report['after'] for report in reports] == [0, 0]
 

@@ -68,6 +68,19 @@ def broken(tiny_config, tiny_sysu, tmp_path):
     return make
 
 
+def test_a_file_that_is_no_config(tool, tiny_config, tmp_path):
+    """A checkpoint in the place of the config, under its own name and under that of one."""
+    checkpoint, disguised, accents = (tmp_path / name for name in ('x.pth', 'x.py', 'y.py'))
+    torch.save(dict(state_dict={}), checkpoint)
+    shutil.copy(checkpoint, disguised)
+    accents.write_bytes("name = 'Zürich'\n".encode('latin-1'))
+    for file, words in ((checkpoint, 'is no config file, their names end in .py'),
+                        (disguised, 'no text in UTF-8'), (accents, 'no text in UTF-8')):
+        for command in (('model_converters/publish_model.py', file, checkpoint),
+                        ('train.py', file), ('misc/print_config.py', file)):
+            assert words in sentence(tool(*command))
+
+
 def test_missing_config(tool):
     assert 'there is no config file "nowhere.py"' in sentence(tool('train.py', 'nowhere.py'))
 
