@@ -7,6 +7,7 @@ import torch
 
 from mmvireid.registry import TASK_UTILS
 from mmvireid.search import self_topk
+from mmvireid.utils.errors import ConfigError
 
 from .neighbors import NeighborLists, NeighborRule, merge_lists, shortages
 
@@ -36,7 +37,7 @@ class CameraNeighbors(NeighborRule):
         k2_inter: images of other cameras that it averages over. 1 and 0 for no expansion.
 
     Raises:
-        ValueError: if ``k2_inter`` is negative or another below 1.
+        ConfigError: if ``k2_inter`` is negative or another below 1.
 
     Examples:
         >>> import torch
@@ -55,8 +56,8 @@ class CameraNeighbors(NeighborRule):
                  k2_intra: int = 2,
                  k2_inter: int = 4) -> None:
         if min(k1_intra, k1_inter, k2_intra) < 1 or k2_inter < 0:
-            raise ValueError('k1_intra, k1_inter and k2_intra must be at least 1, k2_inter at '
-                             f'least 0, got {k1_intra}, {k1_inter}, {k2_intra} and {k2_inter}')
+            raise ConfigError('k1_intra, k1_inter and k2_intra must be at least 1, k2_inter at '
+                              f'least 0, got {k1_intra}, {k1_inter}, {k2_intra} and {k2_inter}')
         self.k1_intra = k1_intra
         self.k1_inter = k1_inter
         self.k2_intra = k2_intra

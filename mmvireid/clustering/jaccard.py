@@ -7,6 +7,7 @@ import torch
 from scipy import sparse
 
 from mmvireid.search.topk import float_rows
+from mmvireid.utils.errors import InputError
 
 from .camera_neighbors import CameraNeighbors
 from .encoding import k_reciprocal_encoding
@@ -84,7 +85,7 @@ def jaccard_distance(features: Array,
         and sorted indices; ready for ``sklearn.cluster.DBSCAN(metric='precomputed')``.
 
     Raises:
-        ValueError: if shapes do not agree, a value is not finite, or an option is unknown.
+        InputError: if shapes do not agree, a value is not finite, or an option is unknown.
 
     Examples:
         >>> import torch
@@ -98,7 +99,7 @@ def jaccard_distance(features: Array,
     features = float_rows('features', features)
     if neighbors is None:
         if cameras is not None and modality is not None:
-            raise ValueError('give modality or cameras: camera-aware neighbours are ranked among '
+            raise InputError('give modality or cameras: camera-aware neighbours are ranked among '
                              'the images of one modality')
         if cameras is not None:
             neighbors = CameraNeighbors(k1_intra, k1_inter, k2_intra, k2_inter)

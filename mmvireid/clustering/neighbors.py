@@ -10,6 +10,7 @@ import torch
 
 from mmvireid.registry import TASK_UTILS
 from mmvireid.search import self_topk
+from mmvireid.utils.errors import ConfigError, InputError
 
 Array = np.ndarray | torch.Tensor
 
@@ -64,20 +65,20 @@ class NeighborRule(ABC):
             NeighborLists: the lists.
 
         Raises:
-            ValueError: if there are no images, what the rule needs is missing, or shapes do
+            InputError: if there are no images, what the rule needs is missing, or shapes do
                 not agree.
         """
         if len(features) == 0:
-            raise ValueError('there are no features to compare')
+            raise InputError('there are no features to compare')
         given = {'modality': modality, 'cameras': cameras}
         known = {}
         for name in self.needs:
             if given[name] is None:
-                raise ValueError(f'{type(self).__name__} needs {name} of shape '
+                raise InputError(f'{type(self).__name__} needs {name} of shape '
                                  f'({len(features)},), one for each image')
             known[name] = _one_per_image(name, given[name], len(features))
         if 'modality' in known and not np.isin(known['modality'], (0, 1)).all():
-            raise ValueError('modality must be 0 (visible) or 1 (infrared)')
+            raise InputError('modality must be 0 (visible) or 1 (infrared)')
         return self.lists(features, **known, **search)
 
     @abstractmethod
@@ -99,7 +100,7 @@ class _FullAndHalf(NeighborRule):
 
     def __init__(self, k1: int = 30, k2: int = 6) -> None:
         if k1 < 2 or k2 < 1:
-            raise ValueError(f'k1 must be at least 2 and k2 at least 1, got {k1} and {k2}')
+            raise ConfigError(f'k1 must be at least 2 and k2 at least 1, got {k1} and {k2}')
         self.k1 = k1
         self.k2 = k2
 
@@ -169,7 +170,7 @@ class BalancedNeighbors(_FullAndHalf):
             ``'balanced'``, again one half from each modality.
 
     Raises:
-        ValueError: if an option is unknown, ``k1`` below 2 or ``k2`` below 1.
+        ConfigError: if an option is unknown, ``k1`` below 2 or ``k2`` below 1.
 
     Examples:
         >>> import torch
@@ -189,9 +190,9 @@ class BalancedNeighbors(_FullAndHalf):
                  half_list: str = 'merged') -> None:
         super().__init__(k1, k2)
         if expansion not in ('per_modality', 'split'):
-            raise ValueError(f'expansion must be "per_modality" or "split", got "{expansion}"')
+            raise ConfigError(f'expansion must be "per_modality" or "split", got "{expansion}"')
         if half_list not in ('merged', 'balanced'):
-            raise ValueError(f'half_list must be "merged" or "balanced", got "{half_list}"')
+            raise ConfigError(f'half_list must be "merged" or "balanced", got "{half_list}"')
         self.expansion = expansion
         self.half_list = half_list
 
@@ -276,12 +277,12 @@ def modality_aware_neighbors(k1: int = 30,
         NeighborRule: the rule.
 
     Raises:
-        ValueError: if an option is unknown.
+        InputError: if an option is unknown.
     """
     if expansion == 'reweighted':
         return ReweightedNeighbors(k1, k2)
     if expansion not in ('per_modality', 'split'):
-        raise ValueError(f'unknown expansion "{expansion}", choose one of "per_modality", "split" '
+        raise InputError(f'unknown expansion "{expansion}", choose one of "per_modality", "split" '
                          'and "reweighted"')
     return BalancedNeighbors(k1, k2, expansion, half_list)
 
@@ -336,5 +337,5 @@ def _one_per_image(name: str, values: Array, num: int) -> np.ndarray:
         values = values.detach().cpu().numpy()
     values = np.asarray(values)
     if values.shape != (num, ):
-        raise ValueError(f'{name} must be of shape ({num},), got {values.shape}')
+        raise InputError(f'{name} must be of shape ({num},), got {values.shape}')
     return values

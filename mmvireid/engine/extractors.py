@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from mmvireid.registry import TASK_UTILS, TRANSFORMS
 from mmvireid.structures import BatchInfo, ImageSet
+from mmvireid.utils.errors import UsageError
 
 __all__ = ['TrainingSetExtractor']
 
@@ -63,7 +64,7 @@ class TrainingSetExtractor:
             that could tell: what is made of it is made without labels.
 
         Raises:
-            RuntimeError: if an image has not been seen by any rank.
+            UsageError: if an image has not been seen by any rank.
         """
         if self._loader is None:
             self._loader = self._build_loader(runner)
@@ -89,7 +90,7 @@ class TrainingSetExtractor:
         # Loaders repeat images so that all ranks have as many: an image may come twice.
         seen = table.pop('seen')
         if bool((seen == 0).any()):
-            raise RuntimeError(f'{int((seen == 0).sum())} training images were not extracted')
+            raise UsageError(f'{int((seen == 0).sum())} training images were not extracted')
         return ImageSet(
             descriptors={name: rows / seen for name, rows in table.items()},
             identity=np.full(num, -1),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmvireid.registry import MODELS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import ConfigError, InputError
 
 
 @MODELS.register_module()
@@ -28,7 +29,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         non_blocking: copy to the device without waiting.
 
     Raises:
-        ValueError: if only one of ``mean`` and ``std`` is given.
+        ConfigError: if only one of ``mean`` and ``std`` is given.
 
     Examples:
         >>> import torch
@@ -51,7 +52,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
                  non_blocking: bool = False) -> None:
         super().__init__(non_blocking=non_blocking)
         if (mean is None) != (std is None):
-            raise ValueError('give both mean and std, or neither')
+            raise ConfigError('give both mean and std, or neither')
         self.normalise = mean is not None
         if self.normalise:
             self.register_buffer('mean', torch.tensor(mean).view(-1, 1, 1), persistent=False)
@@ -90,7 +91,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         """Return image and view of each row."""
         for image, sample in zip(images, samples):
             if len(image) != 1:
-                raise ValueError(
+                raise InputError(
                     f'a test image has one view, but {sample.img_path} comes in {len(image)}: '
                     'take the view transform out of the test pipeline')
         return [(i, 0) for i in range(len(images))]
@@ -103,7 +104,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             own = [i for i, sample in enumerate(samples) if sample.modality == modality]
             num_views = {len(images[i]) for i in own}
             if len(num_views) > 1:
-                raise ValueError(
+                raise InputError(
                     f'all {modality.name.lower()} images of a batch need the same number of '
                     f'views, got {sorted(num_views)}')
             rows += [(i, view) for view in range(max(num_views, default=0)) for i in own]

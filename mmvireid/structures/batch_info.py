@@ -7,7 +7,7 @@ import torch
 from mmengine.dist import all_gather, get_world_size
 from torch import Tensor
 
-from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.errors import ConfigError, InputError
 
 from .data_sample import ReIDDataSample
 
@@ -39,7 +39,7 @@ class BatchInfo:
         branch: the branch of pseudo labels that the batch was drawn from, None without.
 
     Raises:
-        ValueError: if the fields differ in length.
+        InputError: if the fields differ in length.
 
     Examples:
         >>> import torch
@@ -66,7 +66,7 @@ class BatchInfo:
                 # The only way to set a field of a frozen dataclass.
                 object.__setattr__(self, name, torch.full_like(self.modality, unknown))
             elif len(rows) != len(self.modality):
-                raise ValueError(
+                raise InputError(
                     f'a batch has the modality of {len(self.modality)} rows, but {name} of '
                     f'{len(rows)}')
 

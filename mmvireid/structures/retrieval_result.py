@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from mmvireid.utils.cosine import cosine_distance
+from mmvireid.utils.errors import InputError
 
 #: What is kept of each image besides its descriptors.
 ANNOTATIONS = ('identity', 'camera', 'modality', 'sample_idx')
@@ -25,7 +26,7 @@ class ImageSet:
         img_path: N paths, or empty when unknown.
 
     Raises:
-        ValueError: if the rows do not agree in number.
+        InputError: if the rows do not agree in number.
 
     Examples:
         >>> import numpy as np
@@ -54,7 +55,7 @@ class ImageSet:
             lengths['img_path'] = len(self.img_path)
         wrong = {name: rows for name, rows in lengths.items() if rows != n}
         if wrong:
-            raise ValueError(f'an ImageSet of {n} images got {wrong} rows')
+            raise InputError(f'an ImageSet of {n} images got {wrong} rows')
 
     def __len__(self) -> int:
         return len(self.identity)
@@ -87,7 +88,7 @@ class RetrievalResult:
         descriptor: name of the descriptor from which ``distance`` was computed.
 
     Raises:
-        ValueError: if ``distance`` is not of shape ``(Q, G)``.
+        InputError: if ``distance`` is not of shape ``(Q, G)``.
 
     Examples:
         >>> import numpy as np
@@ -111,7 +112,7 @@ class RetrievalResult:
     def __post_init__(self) -> None:
         expected = (len(self.query), len(self.gallery))
         if tuple(self.distance.shape) != expected:
-            raise ValueError(
+            raise InputError(
                 f'{expected[0]} queries and {expected[1]} gallery images need a distance of '
                 f'shape {expected}, got {tuple(self.distance.shape)}')
 
@@ -131,11 +132,11 @@ class RetrievalResult:
             The images, and their distances of shape ``(Q, G)``.
 
         Raises:
-            ValueError: if the images have no such descriptor.
+            InputError: if the images have no such descriptor.
         """
         for images in (query, gallery):
             if descriptor not in images.descriptors:
-                raise ValueError(
+                raise InputError(
                     f'there is no descriptor "{descriptor}"; '
                     f'the model gives {", ".join(sorted(images.descriptors))}')
         distance = cosine_distance(

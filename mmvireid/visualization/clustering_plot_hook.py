@@ -9,7 +9,7 @@ from PIL import Image
 
 from mmvireid.registry import HOOKS
 from mmvireid.structures import ClusteringEpoch
-from mmvireid.utils.errors import ClusteringError
+from mmvireid.utils.errors import ClusteringError, ConfigError
 from mmvireid.utils.processes import main_process_computes
 
 from .distance_histograms import draw_distance_histograms
@@ -72,7 +72,7 @@ class ClusteringPlotHook(Hook):
                  backend: str = 'torch',
                  seed: int = 0) -> None:
         if interval < 1:
-            raise ValueError(f'interval must be at least 1, got {interval}')
+            raise ConfigError(f'interval must be at least 1, got {interval}')
         self.interval = interval
         self.num_identities = num_identities
         self.max_images = max_images

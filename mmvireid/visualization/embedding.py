@@ -10,6 +10,7 @@ from PIL import Image
 from sklearn.manifold import TSNE
 
 from mmvireid.search.topk import float_rows
+from mmvireid.utils.errors import InputError
 
 from .figure import FAINT, INK, new_figure, to_picture
 
@@ -51,16 +52,16 @@ def draw_embedding(features: Array,
         The picture, RGB.
 
     Raises:
-        ValueError: if fewer than 5 images belong to a group, or shapes do not agree.
+        InputError: if fewer than 5 images belong to a group, or shapes do not agree.
     """
     features = float_rows('features', features)
     modality, groups = np.asarray(modality), np.asarray(groups)
     if not len(features) == len(modality) == len(groups):
-        raise ValueError(f'features, modality and groups are of different lengths: '
+        raise InputError(f'features, modality and groups are of different lengths: '
                          f'{len(features)}, {len(modality)} and {len(groups)}')
     rows = choose_images(groups, modality, num_groups, max_images, seed)
     if len(rows) < _FEWEST:
-        raise ValueError(f'an embedding needs at least {_FEWEST} images that belong to an '
+        raise InputError(f'an embedding needs at least {_FEWEST} images that belong to an '
                          f'identity or a cluster, got {len(rows)}')
     points = embed(features[torch.from_numpy(rows).to(features.device)].cpu().numpy(), seed)
     figure = new_figure((9, 8))

@@ -12,6 +12,7 @@ from mmvireid.clustering import jaccard_pairs, k_reciprocal_encoding
 from mmvireid.clustering.neighbors import PlainNeighbors, modality_aware_neighbors
 from mmvireid.evaluation.functional import cosine_distance
 from mmvireid.search.topk import float_rows
+from mmvireid.utils.errors import InputError
 
 Array = Union[np.ndarray, torch.Tensor]
 #: Images whose distances to all others are in memory at once.
@@ -89,7 +90,7 @@ def pair_histograms(features: Array,
         distance with neighbours balanced between the modalities.
 
     Raises:
-        ValueError: if there are not at least two images of each modality, or shapes do not
+        InputError: if there are not at least two images of each modality, or shapes do not
             agree.
 
     Examples:
@@ -105,9 +106,9 @@ def pair_histograms(features: Array,
     features = float_rows('features', features)
     modality = np.asarray(modality)
     if not len(features) == len(modality) == len(modality if identities is None else identities):
-        raise ValueError('features, modality and identities must be of the same length')
+        raise InputError('features, modality and identities must be of the same length')
     if min((modality == value).sum() for value in (0, 1)) < 2:
-        raise ValueError('distances within and across modalities need at least two images of '
+        raise InputError('distances within and across modalities need at least two images of '
                          'each modality')
     num = len(features)
     rows = np.random.default_rng(seed).choice(num, min(num_images, num), replace=False)

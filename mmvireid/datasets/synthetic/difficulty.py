@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from mmvireid.utils.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Difficulty:
@@ -39,7 +41,7 @@ class Difficulty:
             both modalities. It acts on the cloths that ``modality_gap`` leaves.
 
     Raises:
-        ValueError: If a value is negative, or a share of modality gap or inversion above 1.
+        ConfigError: If a value is negative, or a share of modality gap or inversion above 1.
     """
 
     view_spread: float = 30.0
@@ -60,9 +62,9 @@ class Difficulty:
     def __post_init__(self) -> None:
         for field in fields(self):
             if getattr(self, field.name) < 0:
-                raise ValueError(f'Difficulty.{field.name} must not be negative, '
-                                 f'got {getattr(self, field.name)}.')
+                raise ConfigError(f'Difficulty.{field.name} must not be negative, '
+                                  f'got {getattr(self, field.name)}.')
         for name in ('modality_gap', 'inversion'):
             if getattr(self, name) > 1:
-                raise ValueError(
+                raise ConfigError(
                     f'Difficulty.{name} must be at most 1, got {getattr(self, name)}.')

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from mmvireid.utils.errors import InputError
+
 from .camera import SYSU_CAMERAS
 from .world import SyntheticWorld
 
@@ -27,10 +29,10 @@ def contact_sheet(world: SyntheticWorld, identities: Sequence[int],
         np.ndarray: RGB of shape ``(H, W, 3)``, uint8.
 
     Raises:
-        ValueError: If there are no people.
+        InputError: If there are no people.
     """
     if not len(identities):
-        raise ValueError('A contact sheet needs at least one person.')
+        raise InputError('A contact sheet needs at least one person.')
     cameras = sorted(SYSU_CAMERAS.values(), key=lambda c: (c.infrared, c.number))
     height, width = size[0] + _MARGIN, size[1] + _MARGIN
     sheet = np.full((_HEADER + height * len(identities), _LABEL + width * len(cameras), 3), 255,

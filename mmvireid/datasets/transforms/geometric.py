@@ -4,6 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmvireid.registry import TRANSFORMS
+from mmvireid.utils.errors import ConfigError
 
 
 @TRANSFORMS.register_module()
@@ -29,7 +30,7 @@ class PadRandomCrop(BaseTransform):
 
     def __init__(self, padding: int = 10, fill: float = 0) -> None:
         if padding < 0:
-            raise ValueError(f'padding must not be negative, got {padding}')
+            raise ConfigError(f'padding must not be negative, got {padding}')
         self.padding = padding
         self.fill = fill
 

@@ -12,6 +12,7 @@ from torch.utils.data import get_worker_info
 
 from mmvireid.compat import restart_workers, seeds_differ_by_rank
 from mmvireid.registry import FUNCTIONS, HOOKS
+from mmvireid.utils.errors import ConfigError
 
 
 @HOOKS.register_module()
@@ -34,10 +35,10 @@ class EpochSeedHook(Hook):
         """Refuse a second way to make ranks differ, which would part them.
 
         Raises:
-            ValueError: with ``randomness.diff_rank_seed``.
+            ConfigError: with ``randomness.diff_rank_seed``.
         """
         if seeds_differ_by_rank(runner):
-            raise ValueError(
+            raise ConfigError(
                 'randomness.diff_rank_seed gives each rank another seed, but samplers and '
                 'clusterings need the same; leave it False: transforms draw other numbers on '
                 'each rank anyway')

@@ -20,7 +20,7 @@ from typing import Mapping, Sequence
 import numpy as np
 from scipy.io import loadmat
 
-from mmvireid.utils.errors import MMVIReIDError
+from mmvireid.utils.errors import InputError, MMVIReIDError
 
 SYSU_VISIBLE_CAMERAS = (1, 2, 4, 5)
 SYSU_INDOOR_CAMERAS = (1, 2)
@@ -45,10 +45,10 @@ def sysu_gallery_cameras(mode: str) -> tuple[int, ...]:
         Camera numbers, ascending.
 
     Raises:
-        ValueError: if there is no such mode.
+        InputError: if there is no such mode.
     """
     if mode not in ('all', 'indoor'):
-        raise ValueError(f'SYSU-MM01 has the search modes "all" and "indoor", not "{mode}"')
+        raise InputError(f'SYSU-MM01 has the search modes "all" and "indoor", not "{mode}"')
     return SYSU_VISIBLE_CAMERAS if mode == 'all' else SYSU_INDOOR_CAMERAS
 
 
@@ -124,18 +124,18 @@ def sample_sysu_gallery(identities: np.ndarray,
         camera, then position in the draw.
 
     Raises:
-        ValueError: if an argument has no meaning.
+        InputError: if an argument has no meaning.
         ProtocolError: if the permutations do not fit the images.
     """
     if source not in ('random_seed', 'official'):
-        raise ValueError(
+        raise InputError(
             f'galleries of SYSU-MM01 come from "random_seed" or "official", not "{source}"')
     if shot < 1 or trial < 0:
-        raise ValueError(f'shot must be at least 1 and trial at least 0, got {shot} and {trial}')
+        raise InputError(f'shot must be at least 1 and trial at least 0, got {shot} and {trial}')
     folders = _folders(identities, cameras, order, sysu_gallery_cameras(mode))
     if source == 'official':
         if permutations is None:
-            raise ValueError("source='official' needs the permutations of rand_perm_cam.mat")
+            raise InputError("source='official' needs the permutations of rand_perm_cam.mat")
         drawn = [_official_rows(key, rows, permutations, shot, trial) for key, rows in folders]
     else:
         generator = random.Random(trial)
@@ -192,10 +192,10 @@ def regdb_trial(modalities: np.ndarray, *, direction: str) -> Rows:
         Row numbers of the queries and of the gallery, int64.
 
     Raises:
-        ValueError: if there is no such direction.
+        InputError: if there is no such direction.
     """
     if direction not in ('v2t', 't2v'):
-        raise ValueError(f'RegDB has the directions "v2t" and "t2v", not "{direction}"')
+        raise InputError(f'RegDB has the directions "v2t" and "t2v", not "{direction}"')
     visible = np.flatnonzero(np.asarray(modalities) == 0)
     thermal = np.flatnonzero(np.asarray(modalities) == 1)
     return (visible, thermal) if direction == 'v2t' else (thermal, visible)
@@ -257,12 +257,12 @@ def llcm_trial(identities: np.ndarray,
         Row numbers of the queries and of the gallery, int64.
 
     Raises:
-        ValueError: if an argument has no meaning.
+        InputError: if an argument has no meaning.
     """
     if direction not in ('v2i', 'i2v'):
-        raise ValueError(f'LLCM has the directions "v2i" and "i2v", not "{direction}"')
+        raise InputError(f'LLCM has the directions "v2i" and "i2v", not "{direction}"')
     if protocol not in ('paper', 'repo'):
-        raise ValueError(f'LLCM has the protocols "paper" and "repo", not "{protocol}"')
+        raise InputError(f'LLCM has the protocols "paper" and "repo", not "{protocol}"')
     modalities = np.asarray(modalities)
     whole = np.flatnonzero(modalities == (0 if direction == 'v2i' else 1))
     other = np.flatnonzero(modalities == (1 if direction == 'v2i' else 0))
@@ -279,7 +279,7 @@ def _folders(identities: np.ndarray, cameras: np.ndarray, order: Sequence | None
     identities, cameras = np.asarray(identities), np.asarray(cameras)
     lengths = {len(identities), len(cameras)} | ({len(order)} if order is not None else set())
     if len(lengths) != 1:
-        raise ValueError(
+        raise InputError(
             f'identities, cameras and order must have one entry per image, got {sorted(lengths)}')
     rows = np.arange(len(identities))
     if order is not None:

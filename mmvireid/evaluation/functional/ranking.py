@@ -6,6 +6,8 @@ from typing import Optional, Union
 import numpy as np
 import torch
 
+from mmvireid.utils.errors import InputError
+
 from .ranking_kernel import DROP_NOTHING, DROP_SAME_ROOM, DROP_SAME_SHOT, rank_matches
 
 Array = Union[np.ndarray, torch.Tensor]
@@ -102,7 +104,7 @@ def rank_metrics(distance: Array,
         RankMetrics: averages and per-query values.
 
     Raises:
-        ValueError: if shapes disagree, the protocol is unknown or lacks its cameras, a
+        InputError: if shapes disagree, the protocol is unknown or lacks its cameras, a
             distance is NaN, or no query has a match.
 
     Examples:
@@ -114,10 +116,10 @@ def rank_metrics(distance: Array,
         ([0.0, 0.0, 1.0, 1.0], 0.333)
     """
     if protocol not in RANKING_PROTOCOLS:
-        raise ValueError(
+        raise InputError(
             f'unknown protocol "{protocol}", choose one of {sorted(RANKING_PROTOCOLS)}')
     if max_rank < 1:
-        raise ValueError(f'max_rank must be at least 1, got {max_rank}')
+        raise InputError(f'max_rank must be at least 1, got {max_rank}')
     rule = RANKING_PROTOCOLS[protocol]
     distance = _distance_array(distance)
     num_query, num_gallery = distance.shape
@@ -127,7 +129,7 @@ def rank_metrics(distance: Array,
         query_cams = np.zeros(num_query, dtype=np.int64)
         gallery_cams = np.zeros(num_gallery, dtype=np.int64)
     elif query_cams is None or gallery_cams is None:
-        raise ValueError(f'protocol "{protocol}" needs query_cams and gallery_cams')
+        raise InputError(f'protocol "{protocol}" needs query_cams and gallery_cams')
     query_cams = _label_array('query_cams', query_cams, num_query)
     gallery_cams = _label_array('gallery_cams', gallery_cams, num_gallery)
 
@@ -137,13 +139,13 @@ def rank_metrics(distance: Array,
         distance, codes[:num_query], codes[num_query:], query_cams, gallery_cams,
         len(identities), rule.drop, rule.count_identities)
     if has_nan.any():
-        raise ValueError(
+        raise InputError(
             f'the distances of {int(has_nan.sum())} of {num_query} queries hold NaN (first: '
             f'query {int(np.argmax(has_nan))}); check the descriptors before ranking')
     valid = first_rank > 0
     num_valid = int(valid.sum())
     if num_valid == 0:
-        raise ValueError(
+        raise InputError(
             f'none of the {num_query} queries has a match among the {num_gallery} gallery '
             f'images under protocol "{protocol}"; check identities and cameras')
     hits = np.bincount(np.minimum(first_rank[valid], max_rank + 1), minlength=max_rank + 2)
@@ -167,7 +169,7 @@ def _distance_array(distance: Array) -> np.ndarray:
         distance = distance.cpu().numpy()
     distance = np.asarray(distance)
     if distance.ndim != 2 or 0 in distance.shape:
-        raise ValueError(
+        raise InputError(
             'distance must be of shape (queries, gallery images) with at least one of each, '
             f'got {distance.shape}')
     if distance.dtype not in (np.float32, np.float64):
@@ -181,7 +183,7 @@ def _label_array(name: str, labels: Array, expected: int) -> np.ndarray:
         labels = labels.detach().cpu().numpy()
     labels = np.asarray(labels)
     if labels.shape != (expected, ):
-        raise ValueError(f'{name} must be of shape ({expected},), got {labels.shape}')
+        raise InputError(f'{name} must be of shape ({expected},), got {labels.shape}')
     if labels.dtype.kind not in 'iub':
-        raise ValueError(f'{name} must be integers, got {labels.dtype}')
+        raise InputError(f'{name} must be integers, got {labels.dtype}')
     return np.ascontiguousarray(labels, dtype=np.int64)

@@ -7,6 +7,7 @@ from mmvireid.clustering import jaccard_pairs, k_reciprocal_encoding
 from mmvireid.clustering.neighbors import NeighborLists, half_of
 from mmvireid.search.topk import float_rows, topk
 from mmvireid.utils.cosine import Array, cosine_distance
+from mmvireid.utils.errors import InputError
 
 #: Largest deviation from length 1 that float16 storage of unit rows can cause, and more.
 LENGTH_TOLERANCE = 1e-2
@@ -40,7 +41,7 @@ def k_reciprocal_rerank(query: Array,
         Array: shape ``(Q, G)`` float32, smaller is nearer, numpy or torch as ``query`` was.
 
     Raises:
-        ValueError: if a set is empty, rows are not of unit length, or an option is out of
+        InputError: if a set is empty, rows are not of unit length, or an option is out of
             range.
 
     Examples:
@@ -53,17 +54,17 @@ def k_reciprocal_rerank(query: Array,
         [True, True, False, False]
     """
     if k1 < 1 or k2 < 1:
-        raise ValueError(f'k1 and k2 must be at least 1, got {k1} and {k2}')
+        raise InputError(f'k1 and k2 must be at least 1, got {k1} and {k2}')
     if not 0 <= lambda_value <= 1:
-        raise ValueError(f'lambda_value must be in [0, 1], got {lambda_value}')
+        raise InputError(f'lambda_value must be in [0, 1], got {lambda_value}')
     num_query = len(query)
     if num_query == 0 or len(gallery) == 0:
-        raise ValueError(f'nothing to rank: {num_query} queries, {len(gallery)} gallery images')
+        raise InputError(f'nothing to rank: {num_query} queries, {len(gallery)} gallery images')
     first = float_rows('query', query)
     features = torch.cat([first, float_rows('gallery', gallery).to(first.device)])
     deviation = float((features.norm(dim=1) - 1).abs().max())
     if deviation > LENGTH_TOLERANCE:
-        raise ValueError(
+        raise InputError(
             'rows must be of unit length; one deviates by '
             f'{deviation:.2g}. Use torch.nn.functional.normalize first')
 

@@ -17,7 +17,7 @@ from mmvireid.evaluation.rankings import build_rankings
 from mmvireid.evaluation.report import format_table, summarize
 from mmvireid.structures import ImageSet, RetrievalResult
 from mmvireid.structures.retrieval_result import ANNOTATIONS
-from mmvireid.utils.errors import EvaluationError
+from mmvireid.utils.errors import ConfigError, EvaluationError, UsageError
 from mmvireid.utils.files import write_atomically
 
 
@@ -63,7 +63,7 @@ class CrossModalityMetric(BaseMetric):
         prefix: name of the dataset in the metric names.
 
     Raises:
-        ValueError: for an unknown setting.
+        ConfigError: for an unknown setting.
         ConfigError: for a ranking that cannot be understood.
     """
 
@@ -84,7 +84,7 @@ class CrossModalityMetric(BaseMetric):
         settings = [settings] if isinstance(settings, str) else list(settings or self.SETTINGS)
         unknown = sorted(set(settings) - set(self.SETTINGS))
         if unknown:
-            raise ValueError(
+            raise ConfigError(
                 f'{type(self).__name__} has no setting {", ".join(unknown)}; '
                 f'choose from {", ".join(self.SETTINGS)}')
         self.settings = settings
@@ -135,7 +135,7 @@ class CrossModalityMetric(BaseMetric):
         if is_main_process():
             images = _merge([batch for rank in gathered for batch in rank])
             if len(images) != size:
-                raise RuntimeError(
+                raise UsageError(
                     f'{len(images)} of {size} test images have a descriptor; the test '
                     'dataloader must visit every image')
             self.images = images
@@ -306,7 +306,7 @@ class CrossModalityMetric(BaseMetric):
 def _merge(batches: Sequence[dict]) -> ImageSet:
     """Put the batches of all ranks in dataset order, each image once."""
     if not batches:
-        raise RuntimeError('the test dataloader gave no image')
+        raise UsageError('the test dataloader gave no image')
     index = np.concatenate([batch['sample_idx'] for batch in batches])
     index, first = np.unique(index, return_index=True)
     rows = torch.from_numpy(first)

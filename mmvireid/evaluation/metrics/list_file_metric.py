@@ -7,7 +7,7 @@ import numpy as np
 from mmvireid.evaluation.functional import RANKING_PROTOCOLS
 from mmvireid.registry import METRICS
 from mmvireid.structures import ImageSet, Modality
-from mmvireid.utils.errors import EvaluationError
+from mmvireid.utils.errors import ConfigError, EvaluationError
 
 from .base import CrossModalityMetric, Trial
 
@@ -35,7 +35,7 @@ class ListFileMetric(CrossModalityMetric):
     def __init__(self, protocol: str = 'regdb', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if protocol not in RANKING_PROTOCOLS:
-            raise ValueError(
+            raise ConfigError(
                 f'protocol is one of {", ".join(RANKING_PROTOCOLS)}, not "{protocol}"')
         self.protocol = protocol
 

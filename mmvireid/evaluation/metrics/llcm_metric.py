@@ -5,6 +5,7 @@ from typing import Any
 from mmvireid.evaluation.functional.protocols import llcm_trial
 from mmvireid.registry import METRICS
 from mmvireid.structures import ImageSet
+from mmvireid.utils.errors import ConfigError
 
 from .base import CrossModalityMetric, Trial
 
@@ -34,7 +35,7 @@ class LLCMMetric(CrossModalityMetric):
     def __init__(self, num_trials: int = 10, task: str = 'paper', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if task not in ('paper', 'repo'):
-            raise ValueError(f'task is "paper" or "repo", not "{task}"')
+            raise ConfigError(f'task is "paper" or "repo", not "{task}"')
         self.num_trials = num_trials
         self.task = task
 

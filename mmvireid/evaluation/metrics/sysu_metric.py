@@ -6,6 +6,7 @@ from typing import Any
 from mmvireid.evaluation.functional.protocols import load_sysu_permutations, sysu_trial
 from mmvireid.registry import METRICS
 from mmvireid.structures import ImageSet
+from mmvireid.utils.errors import ConfigError
 
 from .base import CrossModalityMetric, Trial
 
@@ -53,7 +54,7 @@ class SYSUMetric(CrossModalityMetric):
         super().__init__(**kwargs)
         self.num_trials = num_trials
         if gallery_source not in ('random_seed', 'official'):
-            raise ValueError(
+            raise ConfigError(
                 f'gallery_source is "random_seed" or "official", not "{gallery_source}"')
         self.gallery_source = gallery_source
         self.permutation_file = permutation_file

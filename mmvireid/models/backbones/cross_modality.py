@@ -6,6 +6,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmvireid.registry import MODELS
+from mmvireid.utils.errors import ConfigError
 
 from .non_local import init_non_local, insert_non_local
 from .per_modality import ModalityRoute, PerModality
@@ -122,17 +123,17 @@ class CrossModalityBackbone(BaseModule):
             for stem in STEMS:
                 if all(name in modules for name in stem):
                     return stem
-            raise ValueError(
+            raise ConfigError(
                 f'the stem of {family} is not known: name its modules in modality_specific; '
                 f'the trunk has {children}')
         names = (names, ) if isinstance(names, str) else tuple(names)
         for name in names:
             if not name or name not in modules:
-                raise ValueError(
+                raise ConfigError(
                     f'modality_specific names {name!r}, but {family} has no such module; '
                     f'it has {children}')
             inside = [other for other in names if name.startswith(f'{other}.')]
             if inside:
-                raise ValueError(f'modality_specific names {name!r} and {inside[0]!r}, of which '
-                                 'one is inside the other: name one of them')
+                raise ConfigError(f'modality_specific names {name!r} and {inside[0]!r}, of which '
+                                  'one is inside the other: name one of them')
         return names

@@ -5,6 +5,8 @@ from typing import Sequence
 
 from torch import nn
 
+from mmvireid.utils.errors import ConfigError
+
 
 def insert_non_local(trunk: nn.Module, blocks: Sequence[int], inter_channels: int) -> list:
     """Put a non-local block after the last blocks of some stages.
@@ -25,7 +27,7 @@ def insert_non_local(trunk: nn.Module, blocks: Sequence[int], inter_channels: in
         The non-local blocks.
 
     Raises:
-        ValueError: if the trunk has no such stages, or the width does not divide theirs.
+        ConfigError: if the trunk has no such stages, or the width does not divide theirs.
     """
     # Imported here: mmcv takes seconds, and most models have no such block.
     from mmcv.cnn import NonLocal2d
@@ -33,24 +35,24 @@ def insert_non_local(trunk: nn.Module, blocks: Sequence[int], inter_channels: in
     inserted = []
     stages = getattr(trunk, 'res_layers', None)
     if stages is None:
-        raise ValueError(
+        raise ConfigError(
             f'non-local blocks go between the blocks of a ResNet, not of a {type(trunk).__name__}')
     if len(blocks) != len(stages):
-        raise ValueError(f'non_local.blocks needs one number for each of the {len(stages)} stages '
-                         f'of the trunk, got {tuple(blocks)}')
+        raise ConfigError(f'non_local.blocks needs one number for each of the {len(stages)} '
+                          f'stages of the trunk, got {tuple(blocks)}')
     for name, number in zip(stages, blocks):
         stage = getattr(trunk, name)
         if not 0 <= number <= len(stage):
-            raise ValueError(f'non_local.blocks asks for {number} non-local blocks in {name}, '
-                             f'which has {len(stage)} blocks')
+            raise ConfigError(f'non_local.blocks asks for {number} non-local blocks in {name}, '
+                              f'which has {len(stage)} blocks')
         layers = OrderedDict()
         for i, (key, block) in enumerate(stage.named_children()):
             layers[key] = block
             if i >= len(stage) - number:
                 channels = block.out_channels
                 if channels % inter_channels:
-                    raise ValueError(f'non_local.inter_channels is {inter_channels}, which does '
-                                     f'not divide the {channels} channels of {name}')
+                    raise ConfigError(f'non_local.inter_channels is {inter_channels}, which does '
+                                      f'not divide the {channels} channels of {name}')
                 non_local = NonLocal2d(
                     channels,
                     reduction=channels // inter_channels,

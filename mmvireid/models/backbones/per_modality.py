@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import InputError, UsageError
 
 NAMES = tuple(modality.name.lower() for modality in Modality)
 
@@ -38,12 +39,12 @@ class ModalityRoute:
             device: where the images are.
 
         Raises:
-            ValueError: if a modality is neither 0 nor 1.
+            InputError: if a modality is neither 0 nor 1.
         """
         modality = modality.cpu()
         strange = set(modality.tolist()) - set(Modality)
         if strange:
-            raise ValueError(
+            raise InputError(
                 f'there are modality-specific modules for {list(NAMES)} (0, 1), but the batch '
                 f'has images of modality {sorted(strange)}')
         self.num_rows = len(modality)
@@ -125,11 +126,11 @@ class PerModality(nn.Module):
             of such tensors and of values that do not depend on the images.
 
         Raises:
-            RuntimeError: if the rows of ``x`` are not those of the batch.
+            UsageError: if the rows of ``x`` are not those of the batch.
         """
         route = self._route
         if route.num_rows != len(x):
-            raise RuntimeError(
+            raise UsageError(
                 f'the batch has the modality of {route.num_rows} rows, but a modality-specific '
                 f'{type(self.visible).__name__} got {len(x)}: only modules that see the images '
                 'of the batch row by row can be modality-specific')

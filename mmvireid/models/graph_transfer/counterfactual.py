@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmvireid.registry import MODELS
+from mmvireid.utils.errors import ConfigError, InputError
 
 from ..utils import at_least_float32, without_autocast
 from .affinity import transfer_affinity
@@ -31,7 +32,7 @@ class CounterfactualIntervention(nn.Module):
         batch_size: rows of a batch over all processes, for ``noise='slot'``.
 
     Raises:
-        ValueError: if ``noise`` is unknown, or 'slot' without a batch size, or there is no
+        ConfigError: if ``noise`` is unknown, or 'slot' without a batch size, or there is no
             draw.
 
     Examples:
@@ -52,13 +53,13 @@ class CounterfactualIntervention(nn.Module):
                  batch_size: int | None = None) -> None:
         super().__init__()
         if noise not in ('slot', 'shared'):
-            raise ValueError(f"noise must be 'slot' or 'shared', got {noise!r}")
+            raise ConfigError(f"noise must be 'slot' or 'shared', got {noise!r}")
         if num_draws < 1:
-            raise ValueError(f'num_draws must be at least 1, got {num_draws}: the intervention is '
-                             'switched off by counterfactual=False of the head')
+            raise ConfigError(f'num_draws must be at least 1, got {num_draws}: the intervention '
+                              'is switched off by counterfactual=False of the head')
         if noise == 'slot' and batch_size is None:
-            raise ValueError("noise='slot' has parameters for each row of the batch: give "
-                             "batch_size, or use noise='shared'")
+            raise ConfigError("noise='slot' has parameters for each row of the batch: give "
+                              "batch_size, or use noise='shared'")
         self.in_channels = in_channels
         self.num_draws = num_draws
         self.noise = noise
@@ -89,10 +90,10 @@ class CounterfactualIntervention(nn.Module):
             Counterfactual features of shape ``(N, D)``.
 
         Raises:
-            ValueError: if the batch does not have the rows that 'slot' was built for.
+            InputError: if the batch does not have the rows that 'slot' was built for.
         """
         if self.noise == 'slot' and len(features) != len(self.c):
-            raise ValueError(
+            raise InputError(
                 f"noise='slot' was built for batches of {len(self.c)} rows, got {len(features)}: "
                 "set batch_size (model.head.batch_size) to the rows of all processes together, or "
                 "use noise='shared'")

@@ -2,6 +2,8 @@
 
 from typing import Mapping, NamedTuple
 
+from mmvireid.utils.errors import InputError
+
 
 class GraphSettings(NamedTuple):
     """How sharply the graph weighs its edges, and how many it keeps.
@@ -30,10 +32,10 @@ def graph_settings(graph: Mapping[str, float] | None = None) -> dict:
         All of them, as :func:`mmvireid.models.transfer_affinity` takes them.
 
     Raises:
-        ValueError: for a setting of another name.
+        InputError: for a setting of another name.
     """
     unknown = sorted(set(graph or ()) - set(GraphSettings._fields))
     if unknown:
-        raise ValueError(
+        raise InputError(
             f'there is no setting {unknown} of the graph, only {list(GraphSettings._fields)}')
     return GraphSettings(**(graph or {}))._asdict()

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from mmvireid.registry import MODELS
 from mmvireid.structures import BatchInfo
+from mmvireid.utils.errors import ConfigError
 
 from ..graph_transfer import (
     QUERY_MODALITY,
@@ -82,7 +83,7 @@ class CIFTHead(IdentityHead):
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: for a direction, loss weight or setting of another name, or without any loss.
+        ConfigError: for a direction, loss weight or setting of another name, or without any loss.
 
     Examples:
         >>> import torch
@@ -123,7 +124,7 @@ class CIFTHead(IdentityHead):
                                    (loss_weights, LOSS_WEIGHTS, 'loss weight')):
             unknown = set(given) - set(known)
             if unknown:
-                raise ValueError(
+                raise ConfigError(
                     f'there is no {what} {sorted(unknown)} in CIFT, only {list(known)}')
         self.directions = tuple(directions)
         #: settings of the graph, as :func:`transfer_affinity` takes them
@@ -143,8 +144,8 @@ class CIFTHead(IdentityHead):
         self.metric_loss = MODELS.build(metric_loss) if metric_loss else None
         trained = [branch for branch in branches if self._has_loss(branch)]
         if not (trained or self.loss_weights['hcc_euc'] or self.metric_loss):
-            raise ValueError('every loss of CIFT has a weight of zero in loss_weights: there is '
-                             'nothing to train')
+            raise ConfigError('every loss of CIFT has a weight of zero in loss_weights: there is '
+                              'nothing to train')
         for branch in branches:
             if branch not in trained:
                 self.bnnecks[branch].requires_grad_(False)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmvireid.registry import MODELS
+from mmvireid.utils.errors import ConfigError
 
 from ..utils import at_least_float32, pairwise_euclidean, without_autocast
 
@@ -39,7 +40,7 @@ class HeteroCenterClusterLoss(nn.Module):
         loss_weight: factor of the loss.
 
     Raises:
-        ValueError: if ``distance`` is unknown.
+        ConfigError: if ``distance`` is unknown.
 
     Examples:
         >>> import torch
@@ -57,7 +58,7 @@ class HeteroCenterClusterLoss(nn.Module):
                  loss_weight: float = 1.0) -> None:
         super().__init__()
         if distance not in MARGINS:
-            raise ValueError(f'distance must be one of {list(MARGINS)}, got {distance!r}')
+            raise ConfigError(f'distance must be one of {list(MARGINS)}, got {distance!r}')
         self.distance = distance
         self.margin = MARGINS[distance] if margin is None else margin
         self.loss_weight = loss_weight

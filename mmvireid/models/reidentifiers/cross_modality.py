@@ -12,6 +12,7 @@ from torch.nn import functional
 from mmvireid.checkpoints import present_names
 from mmvireid.registry import MODELS
 from mmvireid.structures import BatchInfo, ReIDDataSample
+from mmvireid.utils.errors import ConfigError
 
 from ..backbones import CrossModalityBackbone
 from ..utils import gather_rows, map_rows
@@ -233,7 +234,7 @@ def _check_rows(features: Tensor | dict[str, Tensor], num_images: int) -> None:
     named = {'': features} if isinstance(features, Tensor) else features
     for name, rows in named.items():
         if len(rows) != num_images:
-            raise ValueError(
+            raise ConfigError(
                 f'the first axis of features is the images, but for {num_images} images there are '
                 f'features{name and f" {name!r}"} of shape {tuple(rows.shape)}: give branches or '
                 'parts of an image an axis of their own')
