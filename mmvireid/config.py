@@ -75,8 +75,9 @@ def load_config(path: Union[str, os.PathLike],
     files = stage_files(path)
     if not files:
         return _load_run(path, options or {}, work_dir, launcher)
-    return _load_run(files[-1], _divide_options(files, options or {})[-1],
-                     _work_dir_of_chain(path, work_dir), launcher)
+    options = dict(options or {})
+    folder = _work_dir_of_chain(path, work_dir, options)
+    return _load_run(files[-1], _divide_options(files, options)[-1], folder, launcher)
 
 
 def load_stages(path: Union[str, os.PathLike],
@@ -106,11 +107,11 @@ def load_stages(path: Union[str, os.PathLike],
     files = stage_files(path)
     if not files:
         return [_load_run(path, options or {}, work_dir, launcher)]
-    work_dir = _work_dir_of_chain(path, work_dir)
+    options = dict(options or {})
+    folder = _work_dir_of_chain(path, work_dir, options)
     return [
-        _load_run(file, chosen, os.path.join(work_dir, f'stage_{number}'), launcher)
-        for number, (file, chosen) in enumerate(
-            zip(files, _divide_options(files, options or {})), 1)
+        _load_run(file, chosen, os.path.join(folder, f'stage_{number}'), launcher)
+        for number, (file, chosen) in enumerate(zip(files, _divide_options(files, options)), 1)
     ]
 
 
@@ -140,10 +141,12 @@ def stage_files(path: Union[str, os.PathLike]) -> list[str]:
     return [os.path.join(Path(path).parent, str(file)) for file in cfg.stages]
 
 
-def _work_dir_of_chain(path: Union[str, os.PathLike], work_dir: Optional[str]) -> str:
-    if work_dir is None:
-        return str(Path('work_dirs') / Path(path).stem)
-    return expand_path(work_dir)
+def _work_dir_of_chain(path: Union[str, os.PathLike], work_dir: Optional[str],
+                       options: dict) -> str:
+    """Return the work directory of a chain; it may be given as an option, which is taken out."""
+    chosen = options.pop('work_dir', None)
+    default = Path('work_dirs') / Path(path).stem
+    return expand_path(next(filter(None, (work_dir, chosen)), default))
 
 
 def _divide_options(files: Sequence[str], options: dict) -> list[dict]:

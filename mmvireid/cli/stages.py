@@ -96,6 +96,8 @@ def _resume_points(stages: Sequence[Config], resume: Optional[str]) -> list[Opti
     """Return the checkpoint that each stage goes on from, None where there is none."""
     folders = [cfg.work_dir for cfg in stages]
     own = [find_checkpoint(folder) for folder in folders]
+    if resume is None and stages[-1].get('resume'):  # MMEngine's own way to say it
+        resume = stages[-1].get('load_from') or 'auto'
     if resume is None:
         for checkpoint in filter(None, own):
             raise CheckpointError(

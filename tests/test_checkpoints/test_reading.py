@@ -162,7 +162,8 @@ def test_no_command_line_executes(tool, traps, tiny_config, tmp_path):
         for command in (
                 ('train.py', tiny_config, *there, '--resume', file),
                 ('train.py', tiny_config, *there, '--resume'),
-                ('train.py', tiny_config, *there, '--cfg-options', f'load_from={file}'),
+                ('train.py', tiny_config, '--work-dir', tmp_path / 'new', '--cfg-options',
+                 f'load_from={file}'),
                 ('test.py', tiny_config, file, *there),
                 ('search.py', tiny_config, file, tmp_path, tmp_path),
                 ('extract_features.py', tiny_config, file, tmp_path, '--out',

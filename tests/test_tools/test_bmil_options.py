@@ -57,6 +57,8 @@ def test_options_go_to_every_stage_that_they_fit(repo_root, tmp_path):
     assert load_config(chain, options, work_dir='w').to_dict() == {
         **second.to_dict(), 'work_dir': 'w'}
     assert load_config(chain).work_dir == 'work_dirs/chain'
+    assert load_config(chain, {'work_dir': 'x'}).work_dir == 'x'
+    assert load_stages(chain, {'work_dir': 'x'})[1].work_dir == 'x/stage_2'
 
 
 @pytest.mark.parametrize(('options', 'message'), [
