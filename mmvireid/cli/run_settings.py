@@ -8,6 +8,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 
 from mmvireid.checkpoints import final_checkpoint, find_checkpoint
+from mmvireid.config import is_path_key
 from mmvireid.registry import HOOKS
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
@@ -31,10 +32,9 @@ _WATCHERS = {
     'LastAndBestHook', 'LoggerHook', 'RuntimeInfoHook', 'SafeCheckpointHook',
     'StopAtCheckpointHook'
 }
-#: What may be another thing when a run goes on: its length, where it started, where its images
-#: lie, and how many processes share the work.
-_MAY_CHANGE = re.compile(
-    r'train_cfg\.max_(epochs|iters)|load_from|processes|.*\.(data_root|num_workers)$')
+#: What may be another thing when a run goes on, besides places of files: its length, and how
+#: many processes share the work.
+_MAY_CHANGE = re.compile(r'train_cfg\.max_(epochs|iters)|processes|.*\.num_workers$')
 
 
 def settings_of(cfg: Config) -> dict[str, Any]:
@@ -75,7 +75,8 @@ def check_settings(cfg: Config) -> None:
         return
     before, now = read_record(record), settings_of(cfg)
     for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key) and not _MAY_CHANGE.match(key):
+        same = before.get(key) == now.get(key)
+        if not (same or _MAY_CHANGE.match(key) or is_path_key(key)):
             raise ConfigError(
                 f'"{cfg.work_dir}" holds a run whose {key} is {before.get(key)}, not '
                 f'{now.get(key)}: choose another --work-dir for a new run, or go on with the old '
