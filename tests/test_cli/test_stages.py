@@ -125,6 +125,11 @@ def test_chains_share_the_stages_that_are_the_same(chain, trained, tmp_path):
         trained.clear()
         train_stages(load_stages(other, options, tmp_path / work_dir), reuse=str(tmp_path))
         assert [run[0] for run in trained] == ['stage_1', 'stage_2', 'stage_3']
+    # A run by itself may be a stage as well.
+    train_stages(load_stages(chain.with_stem('first'), work_dir=tmp_path / 'alone'))
+    trained.clear()
+    train_stages(load_stages(other, work_dir=tmp_path / 'g'), reuse=str(tmp_path / 'alone'))
+    assert [run[0] for run in trained] == ['stage_2', 'stage_3']
     # A stage that is not finished is nobody's beginning.
     trained.clear()
     (tmp_path / 'run/stage_2/epoch_2.pth').unlink()
