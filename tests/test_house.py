@@ -20,6 +20,12 @@ def test_every_room_is_drawn_and_no_other():
     assert sorted(drawn()) == sorted(rooms | modules)
 
 
+def test_every_room_has_a_place_in_the_reference():
+    pages = ''.join(path.read_text() for path in ROOT.glob('docs/en/api/*.md'))
+    documented = re.findall(r'automodule:: mmvireid\.(\w+)', pages)
+    assert set(drawn()) == set(documented)
+
+
 def test_rooms_stand_above_what_they_import():
     """In the order of the layers that import-linter enforces."""
     linter = configparser.ConfigParser()
