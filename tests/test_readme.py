@@ -145,6 +145,8 @@ def check_command(words, parse, scratch):
             cfg = Config.fromfile(path, import_custom_modules=False)
             stages = [Config.fromfile(path.parent / file) for file in cfg.get('stages', ())]
             stages = stages or [cfg]
+            for stage in stages:
+                apply_options(stage, {})
             options = args.cfg_options or []
             for key in (option.split('=')[0] for option in options):
                 stage = re.match(r'stages\.(\d+)\.', key)

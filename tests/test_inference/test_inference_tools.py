@@ -116,13 +116,14 @@ def test_search_as_a_user(run_tool, tiny_config, weights, footage, tmp_path, inf
         'tools/search.py', tiny_config, weights, footage / 'gallery.csv', footage / 'query.csv',
         '--top-k', 3, '--ranking', 'cift', '--device', 'cpu', '--out', tmp_path / 'found.json',
         tmp_path / 'found.csv', '--show-dir', tmp_path / 'pictures', '--max-pictures', 2)
-    assert 'ranking "cift", 6 images in the gallery' in process.stdout
+    assert 'ranking "cift (whole gallery)", 6 images in the gallery' in process.stdout
     assert '4 queries' in process.stdout
 
     inferencer.index(footage / 'gallery.csv')
     wanted = inferencer.search(footage / 'query.csv', 3, ranking='cift')
     document = json.loads((tmp_path / 'found.json').read_text())
     assert document['ranking'] == 'cift'
+    assert (document['uses'], document['transductive']) == (['gallery'], False)
     assert document['gallery_size'] == 6
     with open(tmp_path / 'found.csv', newline='') as file:
         lines = list(csv.DictReader(file))
