@@ -3,7 +3,7 @@
 import os
 from abc import abstractmethod
 from collections import Counter
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -61,16 +61,16 @@ class CrossModalityDataset(BaseDataset):
     """
 
     #: Splits that the dataset offers.
-    SPLITS: Tuple[str, ...] = ('train', 'test')
+    SPLITS: tuple[str, ...] = ('train', 'test')
     #: Splits whose identities get training labels.
-    TRAIN_SPLITS: Tuple[str, ...] = ('train', 'trainval')
+    TRAIN_SPLITS: tuple[str, ...] = ('train', 'trainval')
 
     def __init__(self,
                  data_root: str,
                  *,
                  split: str = 'train',
-                 pipeline: Sequence[Union[dict, Callable]] = (),
-                 metainfo: Optional[dict] = None,
+                 pipeline: Sequence[dict | Callable] = (),
+                 metainfo: dict | None = None,
                  require_both_modalities: bool = True,
                  **kwargs: Any) -> None:
         if split not in self.SPLITS:
@@ -79,7 +79,7 @@ class CrossModalityDataset(BaseDataset):
                 f'{", ".join(self.SPLITS)}')
         self.split = split
         self.require_both_modalities = require_both_modalities
-        self._arrays: Optional[Dict[str, Any]] = None
+        self._arrays: dict[str, Any] | None = None
         kwargs.setdefault('test_mode', split not in self.TRAIN_SPLITS)
         transforms = [t if callable(t) else TRANSFORMS.build(t) for t in pipeline]
         super().__init__(
@@ -89,15 +89,15 @@ class CrossModalityDataset(BaseDataset):
             **kwargs)
 
     @classmethod
-    def _load_metainfo(cls, metainfo: Optional[dict] = None) -> dict:
+    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
         """Merge meta information; values are never taken for file names."""
         return {**cls.METAINFO, **(metainfo or {})}
 
     @abstractmethod
-    def load_records(self) -> List[ImageRecord]:
+    def load_records(self) -> list[ImageRecord]:
         """Find the images of :attr:`split`, in any order."""
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Sort and label the images that :meth:`load_records` finds.
 
         Raises:
@@ -150,7 +150,7 @@ class CrossModalityDataset(BaseDataset):
             info['branch'] = idx.branch
         return info
 
-    def _annotations(self) -> Dict[str, Any]:
+    def _annotations(self) -> dict[str, Any]:
         if self._arrays is None:
             rows = [self.get_data_info(i) for i in range(len(self))]
             self._arrays = {
@@ -181,7 +181,7 @@ class CrossModalityDataset(BaseDataset):
         return self._annotations()['modality']
 
     @property
-    def img_paths(self) -> List[str]:
+    def img_paths(self) -> list[str]:
         """Paths of the N images."""
         return self._annotations()['img_path']
 
@@ -191,12 +191,12 @@ class CrossModalityDataset(BaseDataset):
         identities = self.identities
         return len(np.unique(identities[identities >= 0]))
 
-    def get_subset_(self, indices: Union[Sequence[int], int]) -> None:
+    def get_subset_(self, indices: Sequence[int] | int) -> None:
         """Keep only some images, as MMEngine does, arrays included."""
         super().get_subset_(indices)
         self._arrays = None
 
-    def get_subset(self, indices: Union[Sequence[int], int]) -> 'CrossModalityDataset':
+    def get_subset(self, indices: Sequence[int] | int) -> 'CrossModalityDataset':
         """Copy some images into a dataset of their own, as MMEngine does."""
         subset = super().get_subset(indices)
         subset._arrays = None
