@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import TracebackType
 
 import torch
@@ -41,14 +40,14 @@ _LOST_CONNECTION = re.compile(
 def one_sentence_errors(hint: str = '') -> Iterator[None]:
     """Print errors meant for the user as one sentence and exit.
 
-    Errors that mmvireid raises on purpose are printed without a stack, also when a
-    data-loading process raised them, and so is a ``type`` that nobody registered;
-    ``MMVIREID_TRACEBACK=1`` brings the stack back. So is a disk that takes no more, whoever
-    was writing. Ctrl-C exits with code 130, also if a library swallowed it on the way;
-    SIGTERM, SIGHUP and a stop at a checkpoint (SIGUSR1) with 128 and their number. Where one
-    of several processes has ended, the others say so. A pipe that nobody reads any more ends
-    the program without a word. Any other error is a fault of the program and keeps its stack.
-    One of several processes ends here when its work has succeeded.
+    Errors that are meant for people (:class:`~mmvireid.utils.errors.MMVIReIDError`) are
+    printed without a stack, also when a data-loading process raised them, and so is a ``type``
+    that nobody registered; ``MMVIREID_TRACEBACK=1`` brings the stack back. So is a disk that
+    takes no more, whoever was writing. Ctrl-C exits with code 130, also if a library swallowed
+    it on the way; SIGTERM, SIGHUP and a stop at a checkpoint (SIGUSR1) with 128 and their
+    number. Where one of several processes has ended, the others say so. A pipe that nobody
+    reads any more ends the program without a word. Any other error is a fault of the program
+    and keeps its stack. One of several processes ends here when its work has succeeded.
     Characters that the terminal's encoding lacks, and bytes of file names that are no
     characters, are printed as escapes instead of ending the program.
 
@@ -72,7 +71,7 @@ def one_sentence_errors(hint: str = '') -> Iterator[None]:
         sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
         message = unknown_type(error) or wrong_arguments(error) or lost_process(error, hint)
-        if message is None and _is_deliberate(error):
+        if message is None and isinstance(error, MMVIReIDError):
             message = _last_sentence(error)
         if message is None and is_disk_error(error):
             message = str(write_error(error))
@@ -177,15 +176,6 @@ def wrong_arguments(error: Exception) -> str | None:
     if unknown:
         return unknown_key(name, unknown[1], sorted(accepted_keys(part) or ()))
     return f'{name} needs {missing[1]}: set it in the config.' if missing else None
-
-
-def _is_deliberate(error: Exception) -> bool:
-    """Tell whether mmvireid raised an error by a ``raise`` of its own."""
-    if isinstance(error, MMVIReIDError):
-        return True
-    origin = traceback.extract_tb(error.__traceback__)[-1]
-    inside = Path(origin.filename).is_relative_to(Path(mmvireid.__file__).parent)
-    return inside and (origin.line or '').startswith('raise ')
 
 
 def _exit(message: str, code: int, interrupted: bool = False) -> None:

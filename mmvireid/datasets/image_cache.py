@@ -11,7 +11,7 @@ from typing import Callable
 
 import numpy as np
 
-from mmvireid.utils.errors import DatasetError
+from mmvireid.utils.errors import DatasetError, InputError
 from mmvireid.utils.files import new_file_mode
 
 
@@ -91,7 +91,7 @@ class ImageCache:
             return np.array(np.memmap(target, dtype=np.uint8, mode='r', shape=self._shape))
         image = decode(self._read(path) if content is None else content)
         if image.shape != self._shape or image.dtype != np.uint8:
-            raise ValueError(
+            raise InputError(
                 f'the cache holds uint8 images of shape {self._shape}, got {image.dtype} of '
                 f'shape {image.shape}')
         self._write(target, image)

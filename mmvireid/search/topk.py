@@ -5,6 +5,7 @@ from typing import Callable
 import numpy as np
 import torch
 
+from mmvireid.utils.errors import InputError
 from mmvireid.utils.precision import full_precision
 
 from .faiss_backend import faiss_topk
@@ -50,7 +51,7 @@ def topk(query: Array,
         int64, numpy or torch as ``query`` was.
 
     Raises:
-        ValueError: if shapes do not agree, a value is not finite, or an option is unknown.
+        InputError: if shapes do not agree, a value is not finite, or an option is unknown.
 
     Examples:
         >>> import torch
@@ -61,19 +62,19 @@ def topk(query: Array,
         tensor([[2, 1]])
     """
     if backend not in SEARCH_BACKENDS:
-        raise ValueError(
+        raise InputError(
             f'unknown search backend "{backend}", choose one of {sorted(SEARCH_BACKENDS)}')
     if metric not in METRICS:
-        raise ValueError(f'unknown metric "{metric}", choose one of {METRICS}')
+        raise InputError(f'unknown metric "{metric}", choose one of {METRICS}')
     if k < 1:
-        raise ValueError(f'k must be at least 1, got {k}')
+        raise InputError(f'k must be at least 1, got {k}')
     rows = float_rows('query', query)
     columns = rows if gallery is query else float_rows('gallery', gallery).to(rows.device)
     if rows.shape[1] != columns.shape[1]:
-        raise ValueError(
+        raise InputError(
             f'query has {rows.shape[1]} dimensions but gallery has {columns.shape[1]}')
     if len(columns) == 0:
-        raise ValueError('the gallery is empty')
+        raise InputError('the gallery is empty')
     with full_precision(rows):
         scores, indices = SEARCH_BACKENDS[backend](rows, columns, min(k, len(columns)), metric,
                                                    chunk_size)
@@ -93,13 +94,13 @@ def float_rows(name: str, array: Array) -> torch.Tensor:
         Tensor: shape ``(N, D)``; the array itself where nothing is to be converted.
 
     Raises:
-        ValueError: if it has another number of dimensions, or holds NaN or infinity.
+        InputError: if it has another number of dimensions, or holds NaN or infinity.
     """
     tensor = torch.as_tensor(array).detach()
     if tensor.ndim != 2:
-        raise ValueError(f'{name} must be of shape (rows, dimensions), got {tuple(tensor.shape)}')
+        raise InputError(f'{name} must be of shape (rows, dimensions), got {tuple(tensor.shape)}')
     tensor = tensor.float().contiguous()
     # The sum is NaN or infinite if any element is: one pass and no mask in memory.
     if not bool(torch.isfinite(tensor.sum())) and not bool(torch.isfinite(tensor).all()):
-        raise ValueError(f'{name} holds NaN or infinity')
+        raise InputError(f'{name} holds NaN or infinity')
     return tensor

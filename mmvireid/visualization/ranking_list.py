@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mmvireid.evaluation.functional import rank_metrics
 from mmvireid.evaluation.functional.exclusion import seen_gallery
 from mmvireid.structures import ImageSet, RetrievalResult
+from mmvireid.utils.errors import InputError
 from mmvireid.utils.files import write_atomically
 from mmvireid.utils.pictures import MissingPictureError, load_picture
 
@@ -47,12 +48,12 @@ def draw_ranking_lists(results: Mapping[str, RetrievalResult],
         The picture, RGB.
 
     Raises:
-        ValueError: if the results know no image paths.
+        InputError: if the results know no image paths.
         DatasetError: if a file is no image.
     """
     first = next(iter(results.values()))
     if not first.query.img_path or not first.gallery.img_path:
-        raise ValueError('drawing a ranking list needs the image paths of query and gallery')
+        raise InputError('drawing a ranking list needs the image paths of query and gallery')
     height, width = size
     frame, gap, text = 4, 10, 15
     cell_w, cell_h = width + 2 * frame + gap, height + 2 * frame + text + gap
@@ -139,12 +140,12 @@ def save_picture(picture: Image.Image, path: str | Path) -> Path:
         The absolute path.
 
     Raises:
-        ValueError: if there is no such format.
+        InputError: if there is no such format.
     """
     path = Path(path).resolve()
     formats = Image.registered_extensions()
     if path.suffix.lower() not in formats:
-        raise ValueError(f'a picture cannot be written as "{path.name}": let it end in .png '
+        raise InputError(f'a picture cannot be written as "{path.name}": let it end in .png '
                          'or .jpg')
     buffer = BytesIO()
     picture.save(buffer, format=formats[path.suffix.lower()])

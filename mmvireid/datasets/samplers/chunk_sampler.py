@@ -5,6 +5,7 @@ from typing import Iterator, Sized
 import numpy as np
 
 from mmvireid.registry import DATA_SAMPLERS
+from mmvireid.utils.errors import ConfigError
 
 from .identity_sampler import CrossModalityIdentitySampler
 
@@ -48,7 +49,7 @@ class CrossModalityChunkSampler(CrossModalityIdentitySampler):
                  seed: int | None = None,
                  num_steps: int | None = None) -> None:
         if num_steps is not None and num_steps < 1:
-            raise ValueError(f'num_steps must be at least 1, got {num_steps}')
+            raise ConfigError(f'num_steps must be at least 1, got {num_steps}')
         self._wanted_steps = num_steps
         super().__init__(dataset, num_ids, num_visible, num_infrared, seed)
 

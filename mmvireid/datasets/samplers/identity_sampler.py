@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from torch.utils.data import Sampler
 
 from mmvireid.structures import Modality
-from mmvireid.utils.errors import DatasetError
+from mmvireid.utils.errors import ConfigError, DatasetError
 
 
 class CrossModalityIdentitySampler(Sampler):
@@ -50,7 +50,7 @@ class CrossModalityIdentitySampler(Sampler):
         images = (num_visible, num_infrared)
         if num_ids < 1 or max(images) < 1 or min(images) < 1 - self.allows_one_modality:
             one_of = ', and one of the others may be 0' if self.allows_one_modality else ''
-            raise ValueError(
+            raise ConfigError(
                 f'num_ids, num_visible and num_infrared must be at least 1{one_of}; got '
                 f'{num_ids}, {num_visible} and {num_infrared}')
         self.dataset = dataset

@@ -13,6 +13,7 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmvireid.utils.errors import InputError, OccupiedFolderError
 from mmvireid.utils.files import write_atomically
 from mmvireid.utils.interrupts import raise_noted_interrupt
 
@@ -93,21 +94,21 @@ def _read_manifest(out: Path) -> dict[str, Any] | None:
         dict[str, Any] | None: The manifest, or None for a missing or empty folder.
 
     Raises:
-        FileExistsError: If there are files that are not ours.
+        OccupiedFolderError: If there are files that are not ours.
     """
     if out.exists() and not out.is_dir():
-        raise FileExistsError(f'{out} is a file; give a folder for the synthetic dataset.')
+        raise OccupiedFolderError(f'{out} is a file; give a folder for the synthetic dataset.')
     if not out.exists() or not any(out.iterdir()):
         return None
     path = out / MANIFEST
     if not path.is_file():
-        raise FileExistsError(f'{out} is not empty and holds no {MANIFEST}, so nothing was '
-                              'written there; give a new folder.')
+        raise OccupiedFolderError(f'{out} is not empty and holds no {MANIFEST}, so nothing was '
+                                  'written there; give a new folder.')
     try:
         return json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise FileExistsError(f'{path} cannot be read ({error}); delete {out} or give a new '
-                              'folder.') from error
+        raise OccupiedFolderError(f'{path} cannot be read ({error}); delete {out} or give a new '
+                                  'folder.') from error
 
 
 def _is_for(manifest: dict[str, Any], wanted: dict[str, Any]) -> bool:
@@ -178,20 +179,20 @@ def make_synthetic(request: Request, out: str | Path, workers: int = 1,
         Report: What was done.
 
     Raises:
-        FileExistsError: If the folder holds something else.
-        ValueError: If the layout is unknown or the number of workers not positive.
+        OccupiedFolderError: If the folder holds something else.
+        InputError: If the layout is unknown or the number of workers not positive.
     """
     if request.layout not in LAYOUTS:
-        raise ValueError(f'The layout must be one of {", ".join(LAYOUTS)}, '
+        raise InputError(f'The layout must be one of {", ".join(LAYOUTS)}, '
                          f'got {request.layout!r}.')
     if workers < 1:
-        raise ValueError(f'The number of workers must be at least 1, got {workers}.')
+        raise InputError(f'The number of workers must be at least 1, got {workers}.')
     out = Path(out)
     manifest = _read_manifest(out)
     wanted = request.as_dict()
     if manifest is not None and not _is_for(manifest, wanted):
-        raise FileExistsError(f'{out} holds another synthetic dataset (see {out / MANIFEST}); '
-                              'delete it or give a new folder.')
+        raise OccupiedFolderError(f'{out} holds another synthetic dataset (see {out / MANIFEST}); '
+                                  'delete it or give a new folder.')
     plan = LAYOUTS[request.layout](request)
     if manifest is not None and manifest.get('complete') and _is_whole(out, plan):
         return Report(out, _num_images(plan), skipped=True)

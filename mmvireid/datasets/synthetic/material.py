@@ -5,6 +5,8 @@ from typing import Callable
 
 import numpy as np
 
+from mmvireid.utils.errors import InputError
+
 
 def _wave(x: np.ndarray, edge: float) -> np.ndarray:
     """Return a square wave of period 1 and duty 1/2 with smooth edges.
@@ -128,7 +130,7 @@ class Pattern:
             return _step(np.sin(u * 9 + (self.offset > 0.5) * np.pi), 0.3)
         if self.name == 'sides':
             return _step(np.abs(across) - 0.5, 0.2)
-        raise ValueError(f'Unknown pattern {self.name!r}.')
+        raise InputError(f'Unknown pattern {self.name!r}.')
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mmvireid.utils.errors import ConfigError
+
 from .camera import Camera, Sensor
 from .difficulty import Difficulty
 from .figure import Figure
@@ -35,7 +37,7 @@ class SyntheticWorld:
 
     def __init__(self, seed: int, difficulty: Difficulty | None = None) -> None:
         if seed < 0:
-            raise ValueError(f'The seed must not be negative, got {seed}.')
+            raise ConfigError(f'The seed must not be negative, got {seed}.')
         self.seed = seed
         self.difficulty = difficulty or Difficulty()
         self._people: dict[int, Pedestrian] = {}

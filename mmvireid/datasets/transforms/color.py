@@ -6,6 +6,7 @@ from PIL import Image
 from torchvision.transforms import functional
 
 from mmvireid.registry import TRANSFORMS
+from mmvireid.utils.errors import ConfigError, InputError
 
 
 @TRANSFORMS.register_module()
@@ -31,7 +32,7 @@ class ColorJitter(BaseTransform):
                  saturation: float = 0.,
                  hue: float = 0.) -> None:
         if min(brightness, contrast, saturation, hue) < 0 or hue > 0.5:
-            raise ValueError('jitter strengths must not be negative, and hue at most 0.5')
+            raise ConfigError('jitter strengths must not be negative, and hue at most 0.5')
         self.brightness, self.contrast = brightness, contrast
         self.saturation, self.hue = saturation, hue
 
@@ -42,7 +43,7 @@ class ColorJitter(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Jitter the colours of ``results['img']``."""
         if results['img'].dtype != np.uint8:
-            raise ValueError('ColorJitter works on uint8 images: put it before Normalize')
+            raise InputError('ColorJitter works on uint8 images: put it before Normalize')
         changes = (
             (functional.adjust_brightness, self.brightness, self._around_one(self.brightness)),
             (functional.adjust_contrast, self.contrast, self._around_one(self.contrast)),

@@ -6,7 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmvireid.registry import TRANSFORMS
-from mmvireid.utils.errors import DatasetError
+from mmvireid.utils.errors import ConfigError, DatasetError
 
 
 @TRANSFORMS.register_module()
@@ -49,15 +49,15 @@ class RandomErasing(BaseTransform):
                  aspect_range: tuple[float, float] = (0.3, 1 / 0.3),
                  fill: Sequence[float] = (0.4914, 0.4822, 0.4465)) -> None:
         if not 0 < area_range[0] <= area_range[1] <= 1:
-            raise ValueError(f'area_range must lie in (0, 1] and ascend, got {area_range}')
+            raise ConfigError(f'area_range must lie in (0, 1] and ascend, got {area_range}')
         if not 0 < aspect_range[0] <= aspect_range[1]:
-            raise ValueError(f'aspect_range must be positive and ascend, got {aspect_range}')
+            raise ConfigError(f'aspect_range must be positive and ascend, got {aspect_range}')
         self.prob = prob
         self.area_range = tuple(area_range)
         self.aspect_range = tuple(aspect_range)
         self.fill = np.asarray(fill, dtype=np.float32)
         if self.fill.shape != (3, ):
-            raise ValueError(f'fill needs three values, got {fill}')
+            raise ConfigError(f'fill needs three values, got {fill}')
 
     def transform(self, results: dict) -> dict:
         """Erase a rectangle of ``results['img']``, or leave it alone."""

@@ -8,6 +8,7 @@ from PIL import Image
 
 from mmvireid.datasets.image_cache import ImageCache
 from mmvireid.registry import TRANSFORMS
+from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.pictures import decode_picture, picture_errors
 
 _FILTERS = {
@@ -54,7 +55,7 @@ class LoadReIDImage(BaseTransform):
                  cache_dir: str | None = None,
                  exif_orientation: bool = True) -> None:
         if interpolation not in _FILTERS:
-            raise ValueError(
+            raise ConfigError(
                 f'interpolation must be one of {", ".join(_FILTERS)}, got "{interpolation}"')
         self.size = (int(size[0]), int(size[1]))
         self.interpolation = interpolation

@@ -7,6 +7,7 @@ from mmengine.dataset import Compose
 
 from mmvireid.registry import TRANSFORMS
 from mmvireid.structures import Modality
+from mmvireid.utils.errors import ConfigError
 
 Transform = dict | Callable[[dict], dict]
 
@@ -78,7 +79,7 @@ class MultiView(BaseTransform):
 
     def __init__(self, views: Sequence[Sequence[Transform]]) -> None:
         if not views:
-            raise ValueError('MultiView needs at least one list of transforms')
+            raise ConfigError('MultiView needs at least one list of transforms')
         self.views = [_compose(view) for view in views]
 
     def transform(self, results: dict) -> dict:

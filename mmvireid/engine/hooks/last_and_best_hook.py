@@ -10,6 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmvireid.compat import is_resuming
 from mmvireid.registry import HOOKS
+from mmvireid.utils.errors import MissingEntryError
 from mmvireid.utils.files import write_atomically
 from mmvireid.utils.records import read_record_if_complete
 
@@ -70,11 +71,11 @@ class LastAndBestHook(Hook):
         """Log and write the record after a validation.
 
         Raises:
-            KeyError: if the evaluator does not report the metric.
+            MissingEntryError: if the evaluator does not report the metric.
         """
         name = next((key for key in metrics or {} if key.endswith(self.metric)), None)
         if name is None:
-            raise KeyError(
+            raise MissingEntryError(
                 f'LastAndBestHook follows "{self.metric}", but the evaluator reports '
                 f'{sorted(metrics or {})}')
         numbers = {key: float(value) for key, value in metrics.items()}

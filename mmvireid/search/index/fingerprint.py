@@ -6,6 +6,8 @@ from typing import Mapping
 import torch
 from torch import nn
 
+from mmvireid.utils.errors import InputError
+
 
 def model_fingerprint(model: nn.Module | Mapping[str, torch.Tensor], *details: str) -> str:
     """Return a name that two models share only if their weights are equal.
@@ -23,7 +25,7 @@ def model_fingerprint(model: nn.Module | Mapping[str, torch.Tensor], *details: s
         str: SHA-256 in hexadecimal digits, 64 characters.
 
     Raises:
-        ValueError: if there are no weights, as in a checkpoint from which ``state_dict``
+        InputError: if there are no weights, as in a checkpoint from which ``state_dict``
             was not taken.
 
     Examples:
@@ -38,7 +40,7 @@ def model_fingerprint(model: nn.Module | Mapping[str, torch.Tensor], *details: s
     state = model.state_dict() if isinstance(model, nn.Module) else model
     weights = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
     if not weights:
-        raise ValueError('a fingerprint needs a network or its state_dict, '
+        raise InputError('a fingerprint needs a network or its state_dict, '
                          'and what was given holds no weights at its first level')
     if all(name.startswith('module.') for name in weights):
         weights = {name[len('module.'):]: value for name, value in weights.items()}

@@ -7,7 +7,7 @@ from typing import Any, Iterator, Sequence
 import numpy as np
 import torch
 
-from mmvireid.utils.errors import GalleryIndexError
+from mmvireid.utils.errors import GalleryIndexError, InputError
 
 from ..topk import Array, float_rows
 from .exact import ExactSearch
@@ -353,10 +353,10 @@ class GalleryIndex:
 
         Raises:
             GalleryIndexError: if the gallery is empty or queries are of other dimensions.
-            ValueError: if queries hold NaN or infinity, or a number is below 1.
+            InputError: if queries hold NaN or infinity, or a number is below 1.
         """
         if top_k < 1 or batch < 1:
-            raise ValueError(f'top_k and batch must be at least 1, got {top_k} and {batch}')
+            raise InputError(f'top_k and batch must be at least 1, got {top_k} and {batch}')
         gallery = self._gallery()
         if len(gallery) == 0:
             raise GalleryIndexError('the gallery is empty: add descriptors before a search.')

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from mmvireid.utils.errors import ConfigError
+
 from ..camera import Camera
 from ..difficulty import Difficulty
 from ..world import SyntheticWorld
@@ -27,7 +29,7 @@ class Request:
         difficulty (Difficulty): Strengths.
 
     Raises:
-        ValueError: If a number is out of range.
+        ConfigError: If a number is out of range.
     """
 
     layout: str
@@ -40,18 +42,18 @@ class Request:
 
     def __post_init__(self) -> None:
         if not 4 <= self.ids <= 9999:
-            raise ValueError(f'The number of people must be 4 to 9999, got {self.ids}.')
+            raise ConfigError(f'The number of people must be 4 to 9999, got {self.ids}.')
         if self.test_ids is not None and not 2 <= self.test_ids <= self.ids - 2:
-            raise ValueError(f'The number of test people must leave 2 on either side, so 2 to '
-                             f'{self.ids - 2} of {self.ids}, got {self.test_ids}.')
+            raise ConfigError(f'The number of test people must leave 2 on either side, so 2 to '
+                              f'{self.ids - 2} of {self.ids}, got {self.test_ids}.')
         if self.images_per_camera is not None and not 1 <= self.images_per_camera <= 999:
-            raise ValueError('The number of pictures per person and camera must be 1 to 999, '
-                             f'got {self.images_per_camera}.')
+            raise ConfigError('The number of pictures per person and camera must be 1 to 999, '
+                              f'got {self.images_per_camera}.')
         if self.size is not None and not all(16 <= side <= 512 for side in self.size):
-            raise ValueError('Height and width must be 16 to 512 pixels, got '
-                             f'{self.size[0]} x {self.size[1]}.')
+            raise ConfigError('Height and width must be 16 to 512 pixels, got '
+                              f'{self.size[0]} x {self.size[1]}.')
         if self.seed < 0:
-            raise ValueError(f'The seed must not be negative, got {self.seed}.')
+            raise ConfigError(f'The seed must not be negative, got {self.seed}.')
 
     def world(self) -> SyntheticWorld:
         """Return the people and places of the request."""
