@@ -266,8 +266,11 @@ def _read(path: Union[str, os.PathLike], options: Optional[dict] = None) -> Conf
             f'{path} cannot be used: {error.__cause__ or error}; the modules of its '
             'custom_imports are looked for where PYTHONPATH says, so start with "PYTHONPATH=. '
             'python ..." in their folder.') from error
-    except (KeyError, TypeError, SyntaxError, FileNotFoundError) as error:
-        raise ConfigError(f'{path} cannot be used: {error}') from error
+    except (AttributeError, LookupError, NameError, OSError, SyntaxError, TypeError,
+            ValueError) as error:
+        # A config is a program of its author's, or no config at all.
+        raise ConfigError(
+            f'{path} cannot be used: {error} ({type(error).__name__}).') from error
     _check_options(cfg, options or {})
     check_moved_keys(cfg)
     expand_paths(cfg)

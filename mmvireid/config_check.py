@@ -2,7 +2,9 @@
 
 import difflib
 import inspect
+import sys
 from collections.abc import Collection, Iterator
+from contextlib import redirect_stdout
 from typing import Any
 
 from mmengine.config import Config
@@ -12,6 +14,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 import mmvireid.registry
+from mmvireid.compat import known_warnings_hidden
 from mmvireid.utils.errors import ConfigError
 
 #: Entries at the top of a config whose ``type`` may be left out -> what MMEngine then builds.
@@ -153,8 +156,10 @@ def _candidates(kind: Any) -> list[Any]:
 
 def _registered(node: Registry, kind: str) -> Any:
     """Find what a registry or its parent calls so, None if there is nothing."""
-    if '.' in kind:
-        return node.get(kind)  # of another scope, or a whole path
+    if '.' in kind:  # of another scope, or a whole path
+        # What a package has to say while it is imported does not belong to a tool's output.
+        with known_warnings_hidden(), redirect_stdout(sys.stderr):
+            return node.get(kind)
     # Registry.get would also try to import a module of that name.
     node.import_from_location()
     inherited = node.parent.module_dict if node.parent else {}

@@ -92,3 +92,15 @@ def test_a_name_of_an_earlier_version_is_answered_by_the_new_one(tmp_path, text,
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_config(path)
+
+
+@pytest.mark.parametrize(('name', 'text', 'said'), [
+    ('weights.pth', 'PK', r'Only py/yml/yaml/json type are supported now! \(OSError\)'),
+    ('own.py', 'a = unknown + 1', r"'unknown' is not defined \(NameError\)"),
+    ('own.py', 'a = dict(', r'own.py cannot be used: .*SyntaxError'),
+    ('own.py', 'a = [1][2]', r'list index out of range \(IndexError\)'),
+])
+def test_what_is_no_config(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_config(tmp_path / name)

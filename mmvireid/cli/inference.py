@@ -5,9 +5,10 @@ import csv
 import io
 import json
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.registry import init_default_scope

@@ -1,14 +1,12 @@
 """Stop a run whose Ctrl-C got lost."""
 
-from typing import Optional, Union
-
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmvireid.registry import HOOKS
 from mmvireid.utils.interrupts import raise_noted_interrupt
 
-DataBatch = Optional[Union[dict, tuple, list]]
+DataBatch = dict | tuple | list | None
 
 
 @HOOKS.register_module()
