@@ -20,9 +20,10 @@ DEMO_LOCK = '.demo.lock'
 #: A file that was being written: its own name between dots, and a random end. What an editor
 #: keeps beside a file it has open looks alike.
 _UNFINISHED = re.compile(
-    r'\.(.+\.(pth|json|html|py|csv|npz|png|jpg|onnx)|last_checkpoint)\.(?!sw[a-p]$)\w{1,8}')
-#: Locks of this process: real path of the file -> its descriptor. Closed, the lock would end.
-_held: dict[str, int] = {}
+    r'\.(.+\.(pth|json|html|py|csv|npz|png|jpe?g|pdf|svg|onnx)|last_checkpoint)\.(?!sw[a-p]$)\w{1,8}')
+#: Locks of a process: its number and the real path of the file -> a descriptor, which must stay
+#: open: closed, the lock would end. Forks inherit the entry but not the lock.
+_held: dict[tuple[int, str], int] = {}
 
 
 def lock_work_dir(folder: Union[str, os.PathLike], launcher: str = 'none',
@@ -33,7 +34,8 @@ def lock_work_dir(folder: Union[str, os.PathLike], launcher: str = 'none',
     process locks a file in the folder. The system takes the lock back when the process ends,
     however it ends, and children do not inherit it: a killed run leaves the file but no lock.
 
-    Under the lock, unfinished files that a killed run has left here are deleted.
+    Under the lock, unfinished files that a killed run has left here are deleted. A demo, which
+    only starts runs here, leaves that to them.
 
     Args:
         folder: made when missing.
@@ -45,9 +47,14 @@ def lock_work_dir(folder: Union[str, os.PathLike], launcher: str = 'none',
     """
     check_work_dir(folder)
     path = os.path.realpath(os.path.join(folder, name))
-    if launched_processes(launcher)[0] or path in _held:
+    if launched_processes(launcher)[0] or (os.getpid(), path) in _held:
         return
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise WorkDirError(
+            f'"{path}" cannot be opened ({error.strerror}): a run of another user lies there, '
+            'choose another folder with --work-dir.') from error
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -62,8 +69,9 @@ def lock_work_dir(folder: Union[str, os.PathLike], launcher: str = 'none',
         return
     os.truncate(file, 0)
     os.write(file, f'process {os.getpid()} of {socket.gethostname()}\n'.encode())
-    _held[path] = file
-    _remove_unfinished(folder)
+    _held[os.getpid(), path] = file
+    if name == LOCK:
+        _remove_unfinished(folder)
 
 
 def _remove_unfinished(folder: Union[str, os.PathLike]) -> None:
