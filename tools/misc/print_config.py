@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Print a config as it is used, with everything that it inherits.
+"""Print a config as it is used, with everything that it inherits; of a chain its last stage.
 
 Examples:
     python tools/misc/print_config.py configs/cift/cift_r50_120e_sysu.py
