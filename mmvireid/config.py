@@ -40,6 +40,17 @@ MOVED_KEYS = {
     **{f'model.head.{name}': f'model.head.graph.{name}'
        for name in ('tau_het', 'tau_hom', 'num_neighbors')},
     'AffinityHook.direction': 'query, which is "infrared" or "visible"',
+    'PseudoLabelHook.branches': 'labellers, each of type ClusterLabeller with partition, refine, '
+                                'associate and plan',
+    'IntraModalityClustering.half': 'subset',
+    'GlobalClustering.half': 'subset',
+    'JaccardDBSCAN.k1': 'neighbors.k1',
+    'JaccardDBSCAN.k2': 'neighbors.k2',
+    'JaccardDBSCAN.expansion': 'neighbors.expansion',
+    'JaccardDBSCAN.half_list': 'neighbors.half_list',
+    'JaccardDBSCAN.modality_aware': 'the type of neighbors, BalancedNeighbors or PlainNeighbors',
+    'JaccardDBSCAN.camera_aware': 'the type of neighbors, CameraNeighbors',
+    'ClusterMemory.gather': 'gone, a memory is given the rows of all processes',
 }
 #: Launcher -> variable that it sets in each process, and what calls it.
 _STARTED_BY = {

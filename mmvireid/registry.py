@@ -53,6 +53,8 @@ EVALUATOR = Registry('evaluator', parent=root.EVALUATOR, locations=['mmvireid.ev
 #: :class:`mmvireid.structures.RetrievalResult` such as re-ranking. MMEngine has no such node, so
 #: this one is a root.
 RANKERS = Registry('ranker', locations=['mmvireid.evaluation', 'mmvireid.models'])
+#: What makes the pseudo labels of a branch; a method may bring its own.
+LABELLERS = Registry('labeller', locations=['mmvireid.clustering', 'mmvireid.engine'])
 #: The parts of clustering.
 TASK_UTILS = Registry(
     'task util',

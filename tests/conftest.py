@@ -216,8 +216,8 @@ default_hooks = dict(
     checkpoint=dict(max_keep_ckpts=-1),
     pseudo_labels=dict(
         extractor=dict(pipeline=[load, pack]),
-        branches=dict(
-            intra=dict(clusterer=dict(visible=jaccard, infrared=jaccard)),
-            cross=dict(clusterer=dict(clusterer=jaccard)))))
+        labellers=dict(
+            intra=dict(partition=dict(visible=jaccard, infrared=jaccard)),
+            cross=dict(partition=dict(clusterer=jaccard)))))
 ''')
     return folder / 'bmil_tiny.py'

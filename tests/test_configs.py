@@ -27,7 +27,7 @@ from mmvireid.registry import (
     PARAM_SCHEDULERS,
     TRANSFORMS,
 )
-from mmvireid.structures import BatchInfo, Modality
+from mmvireid.structures import BatchInfo, ImageSet, Modality, PseudoLabels
 from mmvireid.utils.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,8 +121,12 @@ def test_model_takes_a_batch_of_the_sampler(cfg, model):
     if unsupervised(cfg):
         hook = HOOKS.build(cfg.default_hooks.pseudo_labels)
         ids = torch.arange(sum(half))
+        images = ImageSet(
+            dict(base=pooled), identity=np.full(len(ids), -1), camera=modality.numpy() + 1,
+            modality=modality.numpy(), sample_idx=ids.numpy())
         for name in cfg.train_dataloader.sampler.turns:
-            model.head.reset(name, hook.branches[name].memory(pooled, ids // 8, modality))
+            labels = ids.numpy() // 8
+            model.head.reset({name: hook.labellers[name].plan(images, labels, labels, None, 0)})
             losses = model.head.loss(
                 pooled, BatchInfo(modality=modality, index=ids, branch=name))
             assert sorted(losses) == [f'loss_{name}_infrared', f'loss_{name}_visible']
@@ -163,8 +167,8 @@ def test_sampler(cfg):
         cfg.train_dataloader.sampler,
         default_args=dict(dataset=Annotations(cfg.num_ids), seed=0))
     if unsupervised(cfg):
-        for branch in sampler.turns:
-            sampler.set_labels(sampler.dataset.labels, branch)
+        labels = PseudoLabels(sampler.dataset.labels)
+        sampler.set_labels(dict.fromkeys(sampler.turns, labels))
     assert len(sampler) % cfg.train_dataloader.batch_size == 0
     assert len(list(sampler)) == len(sampler)
 

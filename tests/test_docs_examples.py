@@ -164,8 +164,11 @@ def test_memory(folder):
     cfg = config(folder, 'my_memory')
     head = MODELS.build({**cfg.model.head, 'in_channels': 16}).eval()
     features, labels, modality = (value.detach() for value in batch())
-    head.reset('cross', SplitMemory()(features, labels.numpy(), modality.numpy()))
-    memory, = head._branches['cross'].memories
+    images = ImageSet(
+        dict(base=features), identity=np.full(len(labels), -1), camera=modality.numpy() + 1,
+        modality=modality.numpy(), sample_idx=np.arange(len(labels)))
+    head.reset({'cross': SplitMemory()(images, labels.numpy(), labels.numpy())})
+    memory, = head.memories('cross').values()
     assert type(memory).__name__ == 'CarefulMemory'
     assert memory.mode == 'hybrid'  # the other arguments are BMIL's
     before = memory.prototypes.clone()
@@ -276,9 +279,10 @@ custom_imports = dict(imports=['my_memory', 'my_associator'])
 model = dict(head=dict(branches=dict(cross=dict(memory=dict(type='CarefulMemory')))))
 near = dict(type='JaccardDBSCAN', eps=0.5, min_samples=2,
             neighbors=dict(type='PlainNeighbors', k1=8, k2=3))
-default_hooks = dict(pseudo_labels=dict(branches=dict(cross=dict(
-    clusterer=dict(_delete_=True, type='IntraModalityClustering', visible=near),
-    associator=dict(type='MutualNearest')))))
+default_hooks = dict(pseudo_labels=dict(labellers=dict(cross=dict(
+    partition=dict(_delete_=True, type='IntraModalityClustering', visible=near),
+    associate=dict(type='MutualNearest'),
+    plan=dict(type='SharedMemory')))))
 train_dataloader = dict(sampler=dict(turns=['cross']))
 train_cfg = dict(max_epochs=1)
 ''')

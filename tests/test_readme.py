@@ -21,7 +21,7 @@ from mmengine.registry import Registry
 import mmvireid.registry
 from mmvireid.config import apply_options, stage_files
 from mmvireid.registry import HOOKS, METRICS, MODELS
-from mmvireid.structures import BatchInfo
+from mmvireid.structures import BatchInfo, ImageSet
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -339,13 +339,17 @@ def test_an_associator_of_your_own(scratch, monkeypatch):
             (scratch / name).write_text(text)
     monkeypatch.syspath_prepend(scratch)
     cfg = Config.fromfile(scratch / 'my_unsupervised_config.py')
-    branch = HOOKS.build(cfg.default_hooks.pseudo_labels).branches['cross']
+    labeller = HOOKS.build(cfg.default_hooks.pseudo_labels).labellers['cross']
     people, modality = np.repeat(np.arange(6), 10), np.tile(np.repeat([0, 1], 5), 6)
     features = torch.eye(8)[people] + 0.1 * torch.eye(8)[6 + modality]
     labels = people + 6 * modality
     labels[:3] = -1
-    joined = branch.associator(features, labels, modality)
-    assert (joined[:3] == -1).all()
-    assert (joined[3:] == people[3:]).all()
-    plan, = branch.memory(features, joined, modality)
-    assert len(plan.centroids) == 6
+    images = ImageSet(dict(base=features), identity=np.full(60, -1), camera=modality + 1,
+                      modality=modality, sample_idx=np.arange(60))
+    match = labeller.associate(images, labels)
+    assert match.visible_to_infrared.tolist() == match.infrared_to_visible.tolist() == [
+        0, 1, 2, 3, 4, 5]
+    found = labeller.from_clusters(images, labels, epoch=0)
+    assert (found.labels[:3] == -1).all()
+    assert (found.labels[3:] == people[3:]).all()
+    assert len(found.prototypes['shared'].centroids) == 6

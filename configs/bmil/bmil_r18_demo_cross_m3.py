@@ -3,6 +3,6 @@ _base_ = ['./bmil_r18_demo_cross.py']
 
 default_hooks = dict(
     pseudo_labels=dict(
-        branches=dict(
-            intra=dict(clusterer=dict(visible_ratio=1)),
-            cross=dict(clusterer=dict(visible_ratio=1), memory=dict(type='SharedMemory')))))
+        labellers=dict(
+            intra=dict(partition=dict(visible_ratio=1)),
+            cross=dict(partition=dict(visible_ratio=1), plan=dict(type='SharedMemory')))))

@@ -92,6 +92,6 @@ default_hooks = dict(
     logger=dict(interval=20),
     pseudo_labels=dict(
         extractor=dict(pipeline=test_pipeline, num_workers=0),
-        branches=dict(
-            intra=dict(clusterer=dict(visible=within, infrared=within)),
-            cross=dict(clusterer=dict(clusterer=dict(eps=0.45, neighbors=dict(k1=20, k2=4)))))))
+        labellers=dict(
+            intra=dict(partition=dict(visible=within, infrared=within)),
+            cross=dict(partition=dict(clusterer=dict(eps=0.45, neighbors=dict(k1=20, k2=4)))))))

@@ -2,4 +2,4 @@
 _base_ = ['./bmil_r18_demo_intra.py']
 
 default_hooks = dict(
-    pseudo_labels=dict(branches=dict(intra=dict(clusterer=dict(visible_ratio=1)))))
+    pseudo_labels=dict(labellers=dict(intra=dict(partition=dict(visible_ratio=1)))))

@@ -24,6 +24,6 @@ val_dataloader = test_dataloader
 
 default_hooks = dict(
     pseudo_labels=dict(
-        branches=dict(
-            intra=dict(clusterer=dict(visible_ratio=1)),
-            cross=dict(clusterer=dict(visible_ratio=1)))))
+        labellers=dict(
+            intra=dict(partition=dict(visible_ratio=1)),
+            cross=dict(partition=dict(visible_ratio=1)))))

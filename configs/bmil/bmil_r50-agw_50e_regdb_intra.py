@@ -23,9 +23,9 @@ val_dataloader = test_dataloader
 # Ten images per person and modality: a smaller radius, and no subsets.
 default_hooks = dict(
     pseudo_labels=dict(
-        branches=dict(
+        labellers=dict(
             intra=dict(
-                clusterer=dict(
+                partition=dict(
                     visible=dict(eps=0.3), infrared=dict(eps=0.3), visible_ratio=1)),
-            cross=dict(clusterer=dict(clusterer=dict(eps=0.3), visible_ratio=1)))))
+            cross=dict(partition=dict(clusterer=dict(eps=0.3), visible_ratio=1)))))
 auto_scale_lr = dict(base_batch_size=192)

@@ -3,9 +3,9 @@ _base_ = ['./bmil_r50-agw_50e_sysu_cross.py']
 
 default_hooks = dict(
     pseudo_labels=dict(
-        branches=dict(
-            intra=dict(clusterer=dict(visible_ratio=1)),
+        labellers=dict(
+            intra=dict(partition=dict(visible_ratio=1)),
             cross=dict(
-                clusterer=dict(
+                partition=dict(
                     visible_ratio=1, clusterer=dict(neighbors=dict(type='PlainNeighbors'))),
-                memory=dict(type='SharedMemory')))))
+                plan=dict(type='SharedMemory')))))

@@ -2,4 +2,4 @@
 _base_ = ['./bmil_r50-agw_50e_sysu_cross.py']
 
 default_hooks = dict(
-    pseudo_labels=dict(branches=dict(cross=dict(memory=dict(type='SharedMemory')))))
+    pseudo_labels=dict(labellers=dict(cross=dict(plan=dict(type='SharedMemory')))))

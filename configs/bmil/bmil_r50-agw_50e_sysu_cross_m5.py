@@ -3,5 +3,5 @@ _base_ = ['./bmil_r50-agw_50e_sysu_cross.py']
 
 default_hooks = dict(
     pseudo_labels=dict(
-        branches=dict(
-            cross=dict(clusterer=dict(clusterer=dict(neighbors=dict(type='PlainNeighbors')))))))
+        labellers=dict(
+            cross=dict(partition=dict(clusterer=dict(neighbors=dict(type='PlainNeighbors')))))))

@@ -1,11 +1,12 @@
 """Pseudo labels without labels: neighbours, Jaccard distance, DBSCAN, prototypes."""
 
-from .associators import NoAssociation
 from .camera_neighbors import CameraNeighbors
 from .clusterers import JaccardDBSCAN, dbscan_labels, disjoint_subsets
 from .encoding import k_reciprocal_encoding
 from .jaccard import jaccard_distance, jaccard_pairs
-from .memory_plans import MemoryPlan, ModalityMemories, SharedMemory, SplitMemory
+from .labelling import ClusterLabeller, Labeller
+from .matching import ClusterMatch, join_matched
+from .memory_plans import ModalityMemories, SharedMemory, SplitMemory
 from .neighbors import (
     BalancedNeighbors,
     NeighborLists,
@@ -18,10 +19,11 @@ from .prototypes import ModalityPrototypes, cluster_centroids, modality_prototyp
 from .scores import ClusterReport, cluster_report
 
 __all__ = [
-    'BalancedNeighbors', 'CameraNeighbors', 'ClusterReport', 'GlobalClustering',
-    'IntraModalityClustering', 'JaccardDBSCAN', 'MemoryPlan', 'ModalityMemories',
-    'ModalityPrototypes', 'NeighborLists', 'NeighborRule', 'NoAssociation', 'Partition',
+    'BalancedNeighbors', 'CameraNeighbors', 'ClusterLabeller', 'ClusterMatch', 'ClusterReport',
+    'GlobalClustering', 'IntraModalityClustering', 'JaccardDBSCAN', 'Labeller',
+    'ModalityMemories', 'ModalityPrototypes', 'NeighborLists', 'NeighborRule', 'Partition',
     'PlainNeighbors', 'ReweightedNeighbors', 'SharedMemory', 'SplitMemory',
     'cluster_centroids', 'cluster_report', 'dbscan_labels', 'disjoint_subsets',
-    'jaccard_distance', 'jaccard_pairs', 'k_reciprocal_encoding', 'modality_prototypes'
+    'jaccard_distance', 'jaccard_pairs', 'join_matched', 'k_reciprocal_encoding',
+    'modality_prototypes'
 ]

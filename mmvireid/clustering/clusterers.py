@@ -35,6 +35,14 @@ def dbscan_labels(distance: sparse.csr_matrix,
 
     Returns:
         np.ndarray: shape ``(N,)`` int64, clusters 0 to K - 1, -1 for outliers.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.clustering import dbscan_labels, jaccard_distance
+        >>> angles = torch.tensor([0.0, 0.1, 0.2, 2.0, 2.1, 2.2])
+        >>> rows = torch.stack([angles.cos(), angles.sin()], 1)
+        >>> dbscan_labels(jaccard_distance(rows, k1=3, k2=1), eps=0.5, min_samples=3).tolist()
+        [0, 0, 0, 1, 1, 1]
     """
     cluster = DBSCAN(eps=eps, min_samples=min_samples, metric='precomputed')
     return cluster.fit_predict(distance, sample_weight=counts).astype(np.int64)

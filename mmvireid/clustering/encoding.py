@@ -1,7 +1,5 @@
 """The k-reciprocal encoding: each image as a sparse vector over the images around it."""
 
-from typing import Optional, Tuple
-
 import numpy as np
 import torch
 from scipy import sparse
@@ -22,7 +20,7 @@ CUDA_PAIRS = 2**15
 def k_reciprocal_encoding(features: torch.Tensor,
                           lists: NeighborLists,
                           *,
-                          row_scale: Optional[np.ndarray] = None) -> sparse.csr_matrix:
+                          row_scale: np.ndarray | None = None) -> sparse.csr_matrix:
     """Encode each image by its extended set of k-reciprocal neighbours.
 
     1. ``R(i, k)``: the images in i's list that have i in theirs.
@@ -44,13 +42,16 @@ def k_reciprocal_encoding(features: torch.Tensor,
         scipy.sparse.csr_matrix: shape ``(N, N)`` float32, rows sum to 1, sorted indices.
     """
     num = len(features)
+    # 1. and 2., on indices alone.
     full = np.ascontiguousarray(lists.full, dtype=np.int64)
     half = np.ascontiguousarray(lists.half, dtype=np.int64)
     reciprocal = reciprocal_sets(full)
     indptr, indices = extend_sets(*reciprocal, *reciprocal_sets(half), torch.get_num_threads())
+    # 3. Products of the pairs in the sets, the only ones that are needed.
     products = _products(features, indptr, indices)
     scale = np.ones(num, np.float32) if row_scale is None else row_scale.astype(np.float32)
     values = softmax_rows(indptr, products, scale)
+    # 4.
     if lists.expansion:
         neighbors, weights = _expansion(lists.expansion)
         indptr, indices, values = average_rows(indptr, indices, values, neighbors, weights,
@@ -58,7 +59,7 @@ def k_reciprocal_encoding(features: torch.Tensor,
     return sparse.csr_matrix((values, indices, indptr), shape=(num, num))
 
 
-def distinct_rows(encoding: sparse.csr_matrix) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def distinct_rows(encoding: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the encodings that differ.
 
     Args:
@@ -68,6 +69,8 @@ def distinct_rows(encoding: sparse.csr_matrix) -> Tuple[np.ndarray, np.ndarray, 
         tuple: rows of shape ``(R,)``, the first of each kind, ascending; for each of the N
         rows its kind, 0 to R - 1; and the number of rows of each kind.
     """
+    # Comparing all rows with all is N x N. Rows are given a number that equal rows share, the
+    # numbers are sorted, and each row is then compared with the first of its number alone.
     num, sizes = encoding.shape[0], np.diff(encoding.indptr)
     starts = encoding.indptr[:-1]
     _, first, kinds, counts = np.unique(
@@ -76,6 +79,7 @@ def distinct_rows(encoding: sparse.csr_matrix) -> Tuple[np.ndarray, np.ndarray, 
     others = np.flatnonzero(owner != np.arange(num))
     same = sizes[others] == sizes[owner[others]]
     if same.all():
+        # Entry by entry, all rows at once: positions of their entries and of their models'.
         within = np.arange(sizes[others].sum()) - np.repeat(
             np.cumsum(sizes[others]) - sizes[others], sizes[others])
         own = np.repeat(starts[others], sizes[others]) + within
@@ -85,6 +89,7 @@ def distinct_rows(encoding: sparse.csr_matrix) -> Tuple[np.ndarray, np.ndarray, 
     if not same.all():
         # Two kinds have the same key, once in 2^64: take all rows for different.
         return np.arange(num), np.arange(num), np.ones(num, np.int64)
+    # np.unique numbers the kinds by key; number them by their first row instead.
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
@@ -92,7 +97,11 @@ def distinct_rows(encoding: sparse.csr_matrix) -> Tuple[np.ndarray, np.ndarray, 
 
 
 def _row_keys(encoding):
-    """Return a number for each row, the same for equal rows, another for nearly all others."""
+    """Return a number for each row, the same for equal rows, another for nearly all others.
+
+    Column and weight of an entry make one 64-bit word, which is scrambled by a multiplication
+    with the golden ratio; a row's number is the sum of its words, overflow and all.
+    """
     # Weights are positive: equal numbers have equal bits.
     words = encoding.indices.astype(np.uint64) << np.uint64(32) | encoding.data.view(np.uint32)
     words = (words ^ words >> np.uint64(29)) * np.uint64(0x9E3779B97F4A7C15)
@@ -103,6 +112,7 @@ def _products(features, indptr, indices):
     """Return ``f_i . f_j`` for the pairs of a sparse pattern, on the features' device."""
     if not features.is_cuda:
         return pair_products(features.numpy(), indptr, indices)
+    # Gathering all pairs of rows at once would be pairs x D numbers: a part at a time.
     rows = torch.from_numpy(np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)))
     columns = torch.from_numpy(indices).long()
     parts = [

@@ -4,9 +4,9 @@ Sets of images are stored as CSR patterns: ``indices[indptr[i]:indptr[i + 1]]`` 
 image i, in ascending order. Kernels that need a mark per image share one array per worker
 and give worker w the rows w, w + W, …, which balances dense and sparse regions. The number of
 workers is an argument because numba cannot cache a function that asks for it.
-"""
 
-from typing import Tuple
+int32 holds the indices: half the memory traffic of int64, and two billion images are enough.
+"""
 
 import numpy as np
 from numba import prange
@@ -15,7 +15,7 @@ from mmvireid.utils.numba_threads import kernel_part, parallel_kernel
 
 
 @parallel_kernel()
-def reciprocal_sets(ranks: np.ndarray) -> Tuple[np.ndarray, ...]:
+def reciprocal_sets(ranks: np.ndarray) -> tuple[np.ndarray, ...]:
     """Keep the images of each list that have the list's owner in theirs.
 
     Args:
@@ -27,6 +27,7 @@ def reciprocal_sets(ranks: np.ndarray) -> Tuple[np.ndarray, ...]:
         out, and it must not vanish.
     """
     num, length = ranks.shape
+    # Rows of the full length first, since nobody knows yet how many survive.
     kept = np.empty((num, max(length, 1)), np.int32)
     counts = np.zeros(num, np.int64)
     for i in prange(num):
@@ -35,6 +36,7 @@ def reciprocal_sets(ranks: np.ndarray) -> Tuple[np.ndarray, ...]:
             j = ranks[i, a]
             if j < 0:
                 break
+            # A list is a few dozen numbers: searching it through beats any index.
             for b in range(length):
                 if ranks[j, b] == i:
                     kept[i, count] = j
@@ -60,12 +62,15 @@ def _extended_set(i, indptr, indices, half_indptr, half_indices, marks, stamp, m
     were added; larger stamps from row to row make clearing unnecessary.
     """
     count = 0
+    # First the set itself, marked so that membership below is one look-up.
     for a in range(indptr[i], indptr[i + 1]):
         members[count] = indices[a]
         marks[indices[a]] = stamp
         count += 1
     for a in range(indptr[i], indptr[i + 1]):
         c = indices[a]
+        # Only marks of the set itself count: what another member has added must not decide
+        # about this one, or the result would depend on the order of members.
         start, stop = half_indptr[c], half_indptr[c + 1]
         common = 0
         for b in range(start, stop):
@@ -75,6 +80,7 @@ def _extended_set(i, indptr, indices, half_indptr, half_indices, marks, stamp, m
         if 3 * common > 2 * (stop - start):
             for b in range(start, stop):
                 j = half_indices[b]
+                # Smaller stamps are left from earlier rows: neither a member nor added.
                 if marks[j] < stamp:
                     marks[j] = stamp + 1
                     members[count] = j
@@ -84,7 +90,7 @@ def _extended_set(i, indptr, indices, half_indptr, half_indices, marks, stamp, m
 
 @parallel_kernel()
 def extend_sets(indptr: np.ndarray, indices: np.ndarray, half_indptr: np.ndarray,
-                half_indices: np.ndarray, workers: int) -> Tuple[np.ndarray, ...]:
+                half_indices: np.ndarray, workers: int) -> tuple[np.ndarray, ...]:
     """Unite each set with the half sets of members that mostly lie inside it.
 
     Args:
@@ -107,6 +113,8 @@ def extend_sets(indptr: np.ndarray, indices: np.ndarray, half_indptr: np.ndarray
     sizes = np.zeros(num, np.int64)
     # Two passes, count and fill: twice the integer work, but no buffer of unknown size.
     for w in prange(workers):
+        # One array of N marks for each worker, not for each row: clearing it for every row
+        # would cost N x N. Stamps 2 i and 2 i + 1 belong to row i alone.
         marks = np.full(num, -1, np.int64)
         members = np.empty(room, np.int32)
         for i in range(w, num, workers):
@@ -137,6 +145,8 @@ def pair_products(features: np.ndarray, indptr: np.ndarray, indices: np.ndarray)
     Returns:
         np.ndarray: shape ``(M,)`` float32.
     """
+    # A few hundred pairs per image: the whole N x N product would be a hundred times the work.
+    # `reassoc` lets the compiler add several lanes at a time.
     dim = features.shape[1]
     products = np.empty(len(indices), np.float32)
     for i in prange(len(indptr) - 1):
@@ -165,6 +175,8 @@ def softmax_rows(indptr: np.ndarray, products: np.ndarray, scale: np.ndarray) ->
     weights = np.empty(len(products), np.float32)
     for i in prange(len(indptr) - 1):
         start, stop = indptr[i], indptr[i + 1]
+        # The constant -2 cancels in a softmax; the largest product is taken off so that no
+        # exponential overflows, whatever the scale.
         largest = np.float32(-np.inf)
         for a in range(start, stop):
             largest = max(largest, products[a])
@@ -187,6 +199,7 @@ def _average(i, indptr, indices, values, neighbors, weights, sums, marks, touche
             continue
         for b in range(indptr[j], indptr[j + 1]):
             column = indices[b]
+            # The sum of a column is valid only if this row has begun it: no clearing.
             if marks[column] != i:
                 marks[column] = i
                 sums[column] = np.float32(0)
@@ -199,7 +212,7 @@ def _average(i, indptr, indices, values, neighbors, weights, sums, marks, touche
 @parallel_kernel()
 def average_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray,
                  neighbors: np.ndarray, weights: np.ndarray,
-                 workers: int) -> Tuple[np.ndarray, ...]:
+                 workers: int) -> tuple[np.ndarray, ...]:
     """Replace each sparse row by a weighted sum of its neighbours' rows.
 
     Args:
@@ -214,6 +227,7 @@ def average_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray,
         tuple: CSR arrays ``(indptr, indices, values)`` of the result, sorted indices.
     """
     num = len(indptr) - 1
+    # No row can touch more columns than its neighbours have entries: room for the widest.
     bounds = np.zeros(num + 1, np.int64)
     for i in range(num):
         bound = 0
@@ -230,6 +244,8 @@ def average_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray,
         for i in range(w, num, workers):
             sizes[i] = _average(i, indptr, indices, values, neighbors, weights, sums, marks,
                                 touched)
+    # The sums are formed a second time rather than kept: the rows overlap so much that
+    # keeping all of them between the passes would take more memory than the result.
     out_indptr = np.zeros(num + 1, np.int64)
     out_indptr[1:] = np.cumsum(sizes)
     out_indices = np.empty(out_indptr[num], np.int32)
@@ -240,6 +256,7 @@ def average_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray,
         for i in range(w, num, workers):
             count = _average(i, indptr, indices, values, neighbors, weights, sums, marks, touched)
             start = out_indptr[i]
+            # Sorted by column, as scipy wants it; sums are looked up afterwards.
             out_indices[start:start + count] = np.sort(touched[:count])
             for a in range(start, start + count):
                 out_values[a] = sums[out_indices[a]]

@@ -1,7 +1,5 @@
 """Sum of minima of sparse rows, compiled by numba."""
 
-from typing import Tuple
-
 import numpy as np
 from numba import prange
 
@@ -40,6 +38,8 @@ def pair_bounds(indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray,
     bounds = np.empty(len(rows), np.int64)
     for r in prange(len(rows)):
         i, first = rows[r], first_columns[r]
+        # Each entry of the row brings at most as many columns as share its image. A column
+        # that shares several is counted for each: a bound, not the number.
         bound = 0
         for a in range(indptr[i], indptr[i + 1]):
             stop = t_indptr[indices[a] + 1]
@@ -52,7 +52,7 @@ def pair_bounds(indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray,
 def jaccard_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, t_indptr: np.ndarray,
                  t_indices: np.ndarray, t_values: np.ndarray, rows: np.ndarray,
                  first_columns: np.ndarray, slots: np.ndarray, max_distance: float,
-                 workers: int) -> Tuple[np.ndarray, ...]:
+                 workers: int) -> tuple[np.ndarray, ...]:
     """Compute the Jaccard distances of a batch of rows.
 
     Args:
@@ -76,15 +76,20 @@ def jaccard_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, t_
     distances = np.empty(slots[num_rows], np.float32)
     sizes = np.zeros(num_rows, np.int64)
     for w in prange(workers):
+        # s of each column for the current row; zero again after it, so one array does.
         sums = np.zeros(num, np.float32)
         for r in range(w, num_rows, workers):
             i, first, start = rows[r], first_columns[r], slots[r]
             count = 0
             for a in range(indptr[i], indptr[i + 1]):
+                # Through the transposed encoding: all columns that share this image. They are
+                # sorted, so those below the first one wanted are skipped in a few steps.
                 weight, stop = values[a], t_indptr[indices[a] + 1]
                 begin = _lower_bound(t_indices, t_indptr[indices[a]], stop, first)
                 for b in range(begin, stop):
                     smaller = min(weight, t_values[b])
+                    # A weight may be zero by underflow: it adds nothing, and a sum that
+                    # stayed 0 would enter its column twice.
                     if smaller > 0:
                         j = t_indices[b]
                         if sums[j] == 0:
@@ -96,12 +101,16 @@ def jaccard_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, t_
                 j = columns[a]
                 common = sums[j]
                 sums[j] = 0
+                # Both rows sum to 1, so the larger weights sum to 2 - s: 1 - s / (2 - s).
+                # Rounding can push s just above 1, which would be below zero.
                 distance = max(np.float32(1) - common / (np.float32(2) - common), np.float32(0))
                 if distance <= max_distance and distance < 1:
+                    # Written over what has been read already: kept is never ahead of a.
                     columns[start + kept] = j
                     distances[start + kept] = distance
                     kept += 1
             sizes[r] = kept
+    # Close the gaps between what rows were given room for and what they kept.
     starts = np.zeros(num_rows + 1, np.int64)
     starts[1:] = np.cumsum(sizes)
     out_columns = np.empty(starts[num_rows], np.int32)
@@ -115,7 +124,7 @@ def jaccard_rows(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, t_
 @parallel_kernel()
 def mirror_rows(low_indptr: np.ndarray, low_indices: np.ndarray, low_values: np.ndarray,
                 up_indptr: np.ndarray, up_indices: np.ndarray,
-                up_values: np.ndarray) -> Tuple[np.ndarray, ...]:
+                up_values: np.ndarray) -> tuple[np.ndarray, ...]:
     """Join lower triangle, explicit 0 diagonal and upper triangle row by row.
 
     Args:
@@ -130,6 +139,7 @@ def mirror_rows(low_indptr: np.ndarray, low_indices: np.ndarray, low_values: np.
         tuple: CSR arrays ``(indptr, indices, values)``, sorted indices.
     """
     num = len(low_indptr) - 1
+    # Row i of the result: its lower part, one 0 on the diagonal, its upper part.
     indptr = low_indptr + up_indptr + np.arange(num + 1)
     indices = np.empty(indptr[num], np.int32)
     values = np.empty(indptr[num], np.float32)

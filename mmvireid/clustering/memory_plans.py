@@ -1,90 +1,115 @@
-"""From clusters to the prototypes that images are compared with."""
+"""From clusters to prototypes, and to the terms of a loss that compares images with them.
 
-from dataclasses import dataclass
-from typing import Optional, Union
+A plan is called with the images, the clusters as they were found, the labels after any
+refinement, the match of clusters or None, and the epoch. Prototypes are those of the
+clusters; which prototype an image belongs to is its label's.
+"""
 
 import numpy as np
 import torch
 
 from mmvireid.registry import TASK_UTILS
+from mmvireid.structures import ImageSet, Prototypes, PseudoLabels, Term
 
+from .matching import ClusterMatch, join_matched
 from .prototypes import cluster_centroids, modality_prototypes
-
-Array = Union[np.ndarray, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class MemoryPlan:
-    """The content of one memory at the start of an epoch.
-
-    Args:
-        centroids: shape ``(K, D)``, the first prototypes, not normalised.
-        targets: shape ``(N,)`` int64, the prototype of each image of the dataset, -1 for
-            images that this memory does not concern.
-        groups: shape ``(K,)`` int64, the cluster of each prototype where a cluster has
-            several, otherwise None.
-        modality: the modality whose images are compared with this memory, None for both.
-    """
-
-    centroids: torch.Tensor
-    targets: torch.Tensor
-    groups: Optional[torch.Tensor] = None
-    modality: Optional[int] = None
-
-    @property
-    def num_clusters(self) -> int:
-        """Number of clusters that the prototypes stand for."""
-        return len(self.centroids) if self.groups is None else len(self.groups.unique())
 
 
 @TASK_UTILS.register_module()
 class ModalityMemories:
-    """Give each modality a memory of its own, one prototype per cluster."""
+    """Give each modality a memory of its own, one prototype per cluster.
 
-    def __call__(self, features: Array, labels: np.ndarray,
-                 modality: np.ndarray) -> list[MemoryPlan]:
+    Args:
+        descriptor: name of the descriptor of which prototypes are made.
+    """
+
+    def __init__(self, descriptor: str = 'base') -> None:
+        self.descriptor = descriptor
+
+    def __call__(self,
+                 images: ImageSet,
+                 clusters: np.ndarray,
+                 labels: np.ndarray,
+                 match: ClusterMatch | None = None,
+                 epoch: int = 0) -> PseudoLabels:
         """Plan the memories.
 
         Args:
-            features: shape ``(N, D)`` float.
-            labels: shape ``(N,)`` int, -1 for images in no cluster.
-            modality: shape ``(N,)`` int, 0 visible, 1 infrared.
+            images: the N images of the training set.
+            clusters: shape ``(N,)`` int, -1 for images in no cluster; they make the
+                prototypes, numbered in each modality in ascending order.
+            labels: shape ``(N,)`` int, the cluster that each image is taken for.
+            match: not used, there is no comparison across modalities.
+            epoch: not used.
 
         Returns:
-            list: the visible memory, then the infrared one.
+            PseudoLabels: memories and losses ``visible`` and ``infrared``.
+
+        Raises:
+            ValueError: if a label is no cluster of the image's modality.
         """
-        features, labels, modality = _tensors(features, labels, modality)
-        plans = []
-        for value in (0, 1):
-            kept = (labels >= 0) & (modality == value)
-            targets = torch.full_like(labels, -1)
-            targets[kept] = labels[kept].unique(return_inverse=True)[1]
-            plans.append(MemoryPlan(cluster_centroids(features, targets), targets,
-                                    modality=value))
-        return plans
+        features = images.descriptors[self.descriptor]
+        prototypes, terms = {}, []
+        for value, name in enumerate(('visible', 'infrared')):
+            own = images.modality == value
+            numbers = np.unique(clusters[own & (clusters >= 0)])
+            prototypes[name] = Prototypes(
+                cluster_centroids(features, _positions(clusters, numbers, own)),
+                descriptor=self.descriptor)
+            targets = _positions(labels, numbers, own)
+            terms.append(Term(name, torch.from_numpy(targets).to(features.device), loss=name))
+        return PseudoLabels(labels, prototypes, terms, clusters)
 
 
 @TASK_UTILS.register_module()
 class SharedMemory:
     """Give both modalities one memory, one prototype per cluster.
 
-    What contrastive learning on pseudo labels does without regard to modality.
+    What contrastive learning on pseudo labels does without regard to modality. Where
+    separate clusters of the modalities have been matched, a visible cluster and its
+    infrared partner are one.
+
+    Args:
+        descriptor: name of the descriptor of which prototypes are made.
     """
 
-    def __call__(self, features: Array, labels: np.ndarray,
-                 modality: np.ndarray) -> list[MemoryPlan]:
+    def __init__(self, descriptor: str = 'base') -> None:
+        self.descriptor = descriptor
+
+    def __call__(self,
+                 images: ImageSet,
+                 clusters: np.ndarray,
+                 labels: np.ndarray,
+                 match: ClusterMatch | None = None,
+                 epoch: int = 0) -> PseudoLabels:
         """Plan the memory.
 
         Args:
-            features: shape ``(N, D)`` float.
-            labels: shape ``(N,)`` int, -1 for images in no cluster.
-            modality: shape ``(N,)`` int, 0 visible, 1 infrared.
+            images: the N images of the training set.
+            clusters: shape ``(N,)`` int, 0 to K - 1, -1 for images in no cluster; they make
+                the prototypes.
+            labels: shape ``(N,)`` int, the cluster that each image is taken for.
+            match: partners, if the clusters are those of each modality by itself.
+            epoch: not used.
 
         Returns:
-            list: one memory.
+            PseudoLabels: the memory ``shared``.
         """
-        features, labels, modality = _tensors(features, labels, modality)
-        return [MemoryPlan(cluster_centroids(features, labels), labels)]
+        features, targets = images.descriptors[self.descriptor], labels
+        if match is not None:
+            joined = join_matched(clusters, images.modality, match)
+            # What each old number has become, for labels that a refinement has changed.
+            numbers, first = np.unique(clusters, return_index=True)
+            targets = np.where(labels >= 0, joined[first][np.searchsorted(numbers, labels)], -1)
+            labels = targets
+        else:
+            joined = clusters
+        return PseudoLabels(
+            labels,
+            {'shared': Prototypes(cluster_centroids(features, joined),
+                                  descriptor=self.descriptor)},
+            [Term('shared', torch.from_numpy(targets).to(features.device))],
+            clusters)
 
 
 @TASK_UTILS.register_module()
@@ -92,26 +117,56 @@ class SplitMemory:
     """Split each cluster into a visible and an infrared prototype, in one memory.
 
     BMIL's split-and-contrast learning (arXiv 2512.07760): an image is drawn to both
-    prototypes of its cluster, and moves the one of its own modality.
+    prototypes of its cluster, and moves the one of its own modality. The visible images
+    move theirs first, as in the release; as no prototype is moved by both, that shows in
+    the gradient ``cross_gradient='moved'`` alone.
+
+    Args:
+        descriptor: name of the descriptor of which prototypes are made.
     """
 
-    def __call__(self, features: Array, labels: np.ndarray,
-                 modality: np.ndarray) -> list[MemoryPlan]:
+    def __init__(self, descriptor: str = 'base') -> None:
+        self.descriptor = descriptor
+
+    def __call__(self,
+                 images: ImageSet,
+                 clusters: np.ndarray,
+                 labels: np.ndarray,
+                 match: ClusterMatch | None = None,
+                 epoch: int = 0) -> PseudoLabels:
         """Plan the memory.
 
         Args:
-            features: shape ``(N, D)`` float.
-            labels: shape ``(N,)`` int, -1 for images in no cluster.
-            modality: shape ``(N,)`` int, 0 visible, 1 infrared.
+            images: the N images of the training set.
+            clusters: not used: prototypes are those of the labels, because a refinement may
+                give a cluster its first image of a modality.
+            labels: shape ``(N,)`` int, the cluster that each image is taken for, -1 for none.
+            match: not used, clusters hold both modalities.
+            epoch: not used.
 
         Returns:
-            list: one memory, with groups.
+            PseudoLabels: the memory ``split``, with groups; the losses ``visible`` and
+            ``infrared``.
         """
-        found = modality_prototypes(features, labels, modality)
-        return [MemoryPlan(found.centroids, found.assignment, groups=found.groups)]
+        split = modality_prototypes(images.descriptors[self.descriptor], labels, images.modality)
+        terms = []
+        for value, name in enumerate(('visible', 'infrared')):
+            own = torch.from_numpy(images.modality == value).to(split.assignment.device)
+            terms.append(Term('split', split.assignment.where(own, -1), loss=name))
+        return PseudoLabels(
+            labels,
+            {'split': Prototypes(split.centroids, split.groups, self.descriptor)},
+            terms,
+            clusters)
 
 
-def _tensors(*arrays: Array) -> list[torch.Tensor]:
-    """Return arrays as tensors on the device of the first, the features."""
-    features = torch.as_tensor(arrays[0])
-    return [features, *(torch.as_tensor(a, device=features.device).long() for a in arrays[1:])]
+def _positions(labels: np.ndarray, numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the position of each label among ascending numbers, -1 outside of the rows."""
+    kept = rows & (labels >= 0)
+    unknown = np.setdiff1d(labels[kept], numbers)
+    if len(unknown):
+        raise ValueError(f'a refinement gave images the label {unknown[0]}, which is no cluster '
+                         'of their modality: use a plan that has prototypes for it')
+    positions = np.full(len(labels), -1, dtype=np.int64)
+    positions[kept] = np.searchsorted(numbers, labels[kept])
+    return positions

@@ -1,13 +1,13 @@
 """Means of clusters, and of the visible and infrared parts of clusters."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator, Union
 
 import numpy as np
 import torch
 
-Array = Union[np.ndarray, torch.Tensor]
+Array = np.ndarray | torch.Tensor
 
 
 @dataclass(frozen=True)

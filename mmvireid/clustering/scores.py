@@ -1,7 +1,6 @@
 """How good clusters are, where the identities are known."""
 
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
@@ -28,15 +27,15 @@ class ClusterReport:
     outliers: int
     images: int
     linked: float
-    ari: Optional[float] = None
-    nmi: Optional[float] = None
-    purity: Optional[float] = None
+    ari: float | None = None
+    nmi: float | None = None
+    purity: float | None = None
 
 
 def cluster_report(labels: np.ndarray,
                    modality: np.ndarray,
-                   considered: Optional[np.ndarray] = None,
-                   identities: Optional[np.ndarray] = None) -> ClusterReport:
+                   considered: np.ndarray | None = None,
+                   identities: np.ndarray | None = None) -> ClusterReport:
     """Count clusters, and compare them with identities if these are known.
 
     Args:
@@ -47,6 +46,12 @@ def cluster_report(labels: np.ndarray,
 
     Returns:
         ClusterReport: counts and scores.
+
+    Examples:
+        >>> from mmvireid.clustering import cluster_report
+        >>> report = cluster_report([0, 0, 1, -1], modality=[0, 1, 1, 0], identities=[7, 7, 8, 8])
+        >>> report.clusters, report.mixed, report.outliers, report.purity
+        (2, 1, 1, 100.0)
     """
     labels, modality = np.asarray(labels), np.asarray(modality)
     considered = np.ones(len(labels), bool) if considered is None else np.asarray(considered)
@@ -73,7 +78,7 @@ def cluster_report(labels: np.ndarray,
 
 
 def _link_purity(labels: np.ndarray, modality: np.ndarray,
-                 identities: np.ndarray) -> Optional[float]:
+                 identities: np.ndarray) -> float | None:
     """Return the percent of visible-infrared pairs in a cluster with one identity."""
     num_links = _cross_pairs(labels, modality)
     if num_links == 0:

@@ -48,22 +48,26 @@ class NaiveMemory:
     def prototypes(self):
         return torch.stack([row for rows in self.rows.values() for row in rows])
 
-    def loss(self, features, labels, values_of=None):
+    def loss(self, features, labels, values_of=None, soft_labels=None, weights=None):
         """Value of the prototypes ``values_of``, gradient through those of the memory."""
         features = features.double()
         terms = []
         for name, rows in self.rows.items():
             values = []
-            for x, label in zip(features, labels.tolist()):
+            for i, (x, label) in enumerate(zip(features, labels.tolist())):
                 if label < 0:
                     continue
                 scores = scores_of(unit(x), rows, (values_of or self.rows)[name],
                                    self.temperature)
-                if self.groups is None:
-                    values.append(cross_entropy(scores, label))
+                if self.groups is not None:
+                    value = multi_positive(scores, label, self.groups.tolist(),
+                                           self.num_candidates)
+                elif soft_labels is not None:
+                    value = sum(share.double() * cross_entropy(scores, k)
+                                for k, share in enumerate(soft_labels[i]))
                 else:
-                    values.append(multi_positive(scores, label, self.groups.tolist(),
-                                                 self.num_candidates))
+                    value = cross_entropy(scores, label)
+                values.append(value if weights is None else weights[i].double() * value)
             term = sum(values) / len(values) if values else 0 * features.sum()
             if name == 'mean' and self.groups is None:
                 term = torch.clamp(term - self.margin, min=0)

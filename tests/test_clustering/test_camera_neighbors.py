@@ -16,6 +16,7 @@ from mmvireid.clustering import (
     jaccard_distance,
 )
 from mmvireid.search import self_search
+from mmvireid.structures import ImageSet
 
 TOLERANCE = 5e-6
 
@@ -87,7 +88,10 @@ def test_each_modality_by_itself():
     cameras = 2 * modality + np.arange(len(features)) % 2
     rule = dict(type='CameraNeighbors', k1_intra=3, k1_inter=4)
     aware = dict(type='JaccardDBSCAN', eps=0.7, neighbors=rule)
-    found = IntraModalityClustering(aware)(features, modality, np.random.default_rng(0), cameras)
+    num = len(features)
+    images = ImageSet(dict(base=torch.from_numpy(features)), identity=np.full(num, -1),
+                      camera=cameras, modality=modality, sample_idx=np.arange(num))
+    found = IntraModalityClustering(aware)(images, np.random.default_rng(0))
     first = 0
     for value in (0, 1):
         rows = modality == value

@@ -1,11 +1,13 @@
 """The prototypes that clusters start with."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvireid.clustering import ModalityMemories, SharedMemory, SplitMemory
+from mmvireid.clustering import ClusterMatch, ModalityMemories, SharedMemory, SplitMemory
+from mmvireid.structures import ImageSet
 
 
 def case(seed, num, num_clusters):
@@ -25,12 +27,18 @@ def naive_plan(features, keys):
     return names, means, [names.index(key) if key is not None else -1 for key in keys]
 
 
-def check(plan, features, keys):
-    names, means, targets = naive_plan(features, keys)
-    assert plan.targets.dtype == torch.int64
-    assert plan.targets.tolist() == targets
-    assert plan.centroids.shape == (len(names), 3)
-    for row, mean in zip(plan.centroids.numpy(), means):
+def image_set(features, modality):
+    num = len(modality)
+    return ImageSet(dict(base=torch.from_numpy(features)), identity=np.full(num, -1),
+                    camera=np.ones(num, int), modality=modality, sample_idx=np.arange(num))
+
+
+def check(prototypes, targets, features, keys):
+    names, means, expected = naive_plan(features, keys)
+    assert targets.dtype == torch.int64
+    assert targets.tolist() == expected
+    assert prototypes.centroids.shape == (len(names), 3)
+    for row, mean in zip(prototypes.centroids.numpy(), means):
         np.testing.assert_allclose(row, mean, atol=1e-12)
     return names
 
@@ -39,26 +47,73 @@ def check(plan, features, keys):
 @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 6))
 def test_plans_equal_naive_means(seed, num, num_clusters):
     features, labels, modality = case(seed, num, num_clusters)
-    inputs = (torch.from_numpy(features), labels, modality)
+    images = image_set(features, modality)
+    given_labels = labels.copy()
 
-    plans = ModalityMemories()(*inputs)
-    assert [plan.modality for plan in plans] == [0, 1]
-    for plan in plans:
-        names = check(plan, features, [
-            k if k >= 0 and m == plan.modality else None
+    found = ModalityMemories()(images, labels, labels)
+    assert [term.memory for term in found.terms] == ['visible', 'infrared']
+    for value, term in enumerate(found.terms):
+        assert term.loss == term.memory
+        names = check(found.prototypes[term.memory], term.targets, features, [
+            k if k >= 0 and m == value else None
             for k, m in zip(labels.tolist(), modality.tolist())])
-        assert plan.groups is None
-        assert plan.num_clusters == len(names)
+        assert found.prototypes[term.memory].num_clusters == len(names)
 
-    plan, = SharedMemory()(*inputs)
-    names = check(plan, features, [k if k >= 0 else None for k in labels.tolist()])
-    assert plan.groups is None
-    assert plan.modality is None
-    assert plan.num_clusters == len(names)
+    found = SharedMemory()(images, labels, labels)
+    term, = found.terms
+    names = check(found.prototypes['shared'], term.targets, features,
+                  [k if k >= 0 else None for k in labels.tolist()])
+    assert found.prototypes['shared'].num_clusters == len(names)
 
-    plan, = SplitMemory()(*inputs)
-    names = check(plan, features, [
+    found = SplitMemory()(images, labels, labels)
+    assert [term.loss for term in found.terms] == ['visible', 'infrared']
+    for value, term in enumerate(found.terms):
+        assert (term.targets[modality != value] == -1).all()
+    targets = torch.maximum(*(term.targets for term in found.terms))
+    names = check(found.prototypes['split'], targets, features, [
         (k, m) if k >= 0 else None for k, m in zip(labels.tolist(), modality.tolist())])
-    assert plan.groups.tolist() == [cluster for cluster, _ in names]
-    assert plan.modality is None
-    assert plan.num_clusters == len({cluster for cluster, _ in names})
+    assert found.prototypes['split'].groups.tolist() == [cluster for cluster, _ in names]
+    assert found.prototypes['split'].num_clusters == len({cluster for cluster, _ in names})
+    np.testing.assert_array_equal(labels, given_labels)
+
+
+def test_refined_labels_change_targets_and_not_prototypes():
+    """A cluster that loses all its images keeps its prototype, and nobody's number shifts."""
+    modality = np.array([0, 0, 0, 1, 1])
+    clusters, labels = np.array([0, 1, 2, 3, 4]), np.array([0, 2, 2, 4, 4])
+    features = np.arange(15.0).reshape(5, 3)
+    found = ModalityMemories()(image_set(features, modality), clusters, labels)
+    visible, infrared = found.terms
+    assert visible.targets.tolist() == [0, 2, 2, -1, -1]
+    assert infrared.targets.tolist() == [-1, -1, -1, 1, 1]
+    np.testing.assert_array_equal(found.prototypes['visible'].centroids, features[:3])
+    np.testing.assert_array_equal(found.prototypes['infrared'].centroids, features[3:])
+    np.testing.assert_array_equal(found.labels, labels)
+    np.testing.assert_array_equal(found.clusters, clusters)
+    with pytest.raises(ValueError, match='label 1, which is no cluster of their modality'):
+        ModalityMemories()(image_set(features, modality), clusters, np.array([0, 1, 2, 3, 1]))
+
+
+def test_matched_clusters_share_a_prototype():
+    modality = np.array([0, 0, 0, 0, 1, 1, 0])
+    clusters = np.array([0, 0, 1, 2, 3, 4, -1])
+    features = np.arange(21.0).reshape(7, 3)
+    # Visible 0 and 2 go to the second infrared cluster, visible 1 to nobody.
+    match = ClusterMatch(np.array([1, -1, 1]), np.array([0, 2]))
+    found = SharedMemory()(image_set(features, modality), clusters, clusters, match)
+    # 0: visible 1, 1: first infrared, 2: second infrared with visible 0 and 2.
+    expected = [2, 2, 0, 2, 1, 2, -1]
+    assert found.terms[0].targets.tolist() == expected == found.labels.tolist()
+    np.testing.assert_array_equal(found.prototypes['shared'].centroids, [
+        features[2], features[4], features[[0, 1, 3, 5]].mean(0)])
+    np.testing.assert_array_equal(found.clusters, clusters)
+    # A refinement has taken image 0 for visible 1.
+    labels = np.array([1, 0, 1, 2, 3, 4, -1])
+    found = SharedMemory()(image_set(features, modality), clusters, labels, match)
+    assert found.labels.tolist() == [0, 2, 0, 2, 1, 2, -1]
+
+
+@pytest.mark.parametrize(('visible', 'infrared'), [([0, 2], [0, 1]), ([-2, 0], [0])])
+def test_partners_that_do_not_exist_are_refused(visible, infrared):
+    with pytest.raises(ValueError, match='partners of visible clusters'):
+        ClusterMatch(np.array(visible), np.array(infrared))

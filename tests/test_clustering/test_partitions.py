@@ -8,6 +8,10 @@ from hypothesis import strategies as st
 
 from mmvireid.clustering import GlobalClustering, IntraModalityClustering
 from mmvireid.registry import TASK_UTILS
+from mmvireid.structures import ImageSet
+
+#: The camera of an image; also tells which image it is.
+CAMERAS = np.arange(100, 300)
 
 
 @TASK_UTILS.register_module()
@@ -28,30 +32,27 @@ class ByFirstNumber:
 
 
 def images(seed, num):
+    """Images whose camera tells which image it is."""
     rng = np.random.default_rng(seed)
     features = torch.from_numpy(rng.integers(0, 4, (num, 3)).astype(np.float32))
-    return features, rng.integers(0, 2, num)
+    return ImageSet(dict(base=features), identity=np.full(num, -1), camera=CAMERAS[:num],
+                    modality=rng.integers(0, 2, num), sample_idx=np.arange(num))
 
 
-#: The camera of an image; also tells which image it is.
-CAMERAS = np.arange(100, 300)
-
-
-def partitions(ratio, features, modality, key, outlier=-1):
+def partitions(ratio, given, key, outlier=-1):
     """The partitions of both branches, each from a generator of its own, and what was seen."""
     cfg = dict(type='ByFirstNumber', outlier=outlier)
     parts = (IntraModalityClustering(cfg, visible_ratio=ratio),
              GlobalClustering(cfg, visible_ratio=ratio))
-    return parts, [part(features, modality, np.random.default_rng(key), CAMERAS[:len(modality)])
-                   for part in parts]
+    return parts, [part(given, np.random.default_rng(key), {}) for part in parts]
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 60), st.sampled_from([0.2, 0.5, 1]))
-def test_halves_are_disjoint_and_complete(seed, num, ratio):
-    features, modality = images(seed, num)
-    _, (intra, cross) = partitions(ratio, features, modality, [7, seed, 3])
-    visible = modality == 0
+def test_subsets_are_disjoint_and_complete(seed, num, ratio):
+    given = images(seed, num)
+    _, (intra, cross) = partitions(ratio, given, [7, seed, 3])
+    visible = given.modality == 0
     assert intra.considered[~visible].all()
     assert cross.considered[~visible].all()
     first, second = (found.considered & visible for found in (intra, cross))
@@ -65,11 +66,11 @@ def test_halves_are_disjoint_and_complete(seed, num, ratio):
         np.testing.assert_array_equal(first | second, visible)
 
 
-def test_halves_are_a_function_of_seed_and_epoch():
-    features, modality = images(0, 200)
-    found = {key: partitions(0.5, features, modality, [7, *key])[1][0].considered
+def test_subsets_are_a_function_of_seed_and_epoch():
+    given = images(0, 200)
+    found = {key: partitions(0.5, given, [7, *key])[1][0].considered
              for key in ((0, 0), (0, 1), (1, 0))}
-    again = partitions(0.5, features, modality, [7, 0, 0])[1][0].considered
+    again = partitions(0.5, given, [7, 0, 0])[1][0].considered
     np.testing.assert_array_equal(found[0, 0], again)
     assert not (found[0, 0] == found[0, 1]).all()
     assert not (found[0, 0] == found[1, 0]).all()
@@ -79,8 +80,9 @@ def test_halves_are_a_function_of_seed_and_epoch():
 @given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([0.5, 1]), st.integers(-1, 1))
 def test_labels_are_those_of_each_clustering(seed, num, ratio, outlier):
     """Same number, same cluster; no cluster of one modality has the number of another's."""
-    features, modality = images(seed, num)
-    parts, (intra, cross) = partitions(ratio, features, modality, seed, outlier)
+    given = images(seed, num)
+    features, modality = given.descriptors['base'], given.modality
+    parts, (intra, cross) = partitions(ratio, given, seed, outlier)
     for found in (intra, cross):
         assert found.labels.dtype == np.int64
         assert (found.labels[~found.considered] == -1).all()
@@ -106,14 +108,14 @@ def test_labels_are_those_of_each_clustering(seed, num, ratio, outlier):
 def test_each_modality_may_have_a_clusterer_of_its_own():
     part = IntraModalityClustering(dict(type='ByFirstNumber'),
                                    dict(type='ByFirstNumber', outlier=0))
-    features, modality = images(1, 30)
-    found = part(features, modality, np.random.default_rng(0))
-    assert (found.labels[modality == 0] >= 0).all()
-    assert (found.labels[modality == 1] == -1).any()
+    given = images(1, 30)
+    found = part(given, np.random.default_rng(0))
+    assert (found.labels[given.modality == 0] >= 0).all()
+    assert (found.labels[given.modality == 1] == -1).any()
 
 
 @pytest.mark.parametrize(('options', 'message'), [
-    (dict(half=2), 'half must be 0 or 1'),
+    (dict(subset=2), 'subset must be 0 or 1'),
     (dict(visible_ratio=0.7), r'in \(0, 0.5\] or 1, got 0.7'),
     (dict(visible_ratio=0), r'in \(0, 0.5\] or 1, got 0'),
 ])

@@ -10,6 +10,7 @@ from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from mmvireid.datasets import SYSUMM01, ClusterSampler, DatasetError, LoadReIDImage, PackReIDInputs
+from mmvireid.structures import PseudoLabels
 
 
 class Images:
@@ -27,6 +28,10 @@ def random_images(seed, n=120, num_cameras=3):
     return Images(rng.integers(0, 2, n), rng.integers(1, 1 + num_cameras, n)), rng
 
 
+def label(sampler, labels, branch='intra'):
+    sampler.set_labels({branch: PseudoLabels(np.asarray(labels))})
+
+
 def steps(sampler):
     stream = list(sampler)
     assert len(stream) == len(sampler)
@@ -39,8 +44,8 @@ def steps(sampler):
 def test_each_step_has_the_shape_and_rule_of_the_contract(seed, num_v, num_i, k, camera_aware):
     images, rng = random_images(seed)
     labels = rng.integers(-1, 5, len(images))
-    sampler = ClusterSampler(images, num_v, num_i, k, 7, camera_aware, seed=seed)
-    sampler.set_labels(labels)
+    sampler = ClusterSampler(images, ['intra'], num_v, num_i, k, 7, camera_aware, seed=seed)
+    label(sampler, labels)
     for row in steps(sampler):
         visible, infrared = row[:num_v * k], row[num_v * k:]
         assert (images.modalities[visible] == 0).all()
@@ -73,8 +78,8 @@ def check_group(images, labels, group, camera_aware):
 def test_clusters_come_in_turn_before_any_comes_again():
     images = Images([1] * 24, [3] * 24)
     labels = np.repeat(np.arange(8), 3)
-    sampler = ClusterSampler(images, 0, 4, 2, num_steps=10, seed=0)
-    sampler.set_labels(labels)
+    sampler = ClusterSampler(images, ['intra'], 0, 4, 2, num_steps=10, seed=0)
+    label(sampler, labels)
     rows = steps(sampler)
     for pair in rows.reshape(5, 2, 8):  # two steps go through all eight clusters
         assert sorted(labels[pair.ravel()[::2]].tolist()) == list(range(8))
@@ -83,8 +88,8 @@ def test_clusters_come_in_turn_before_any_comes_again():
 def test_incomplete_round_is_dropped():
     images = Images([0] * 30, [1] * 30)
     labels = np.repeat(np.arange(10), 3)
-    sampler = ClusterSampler(images, 4, 0, 1, num_steps=100, seed=0)
-    sampler.set_labels(labels)
+    sampler = ClusterSampler(images, ['intra'], 4, 0, 1, num_steps=100, seed=0)
+    label(sampler, labels)
     rows = labels[steps(sampler)]
     assert all(len(set(pair.ravel().tolist())) == 8 for pair in rows.reshape(50, 2, 4))
     counts = Counter(rows.ravel().tolist())
@@ -93,8 +98,8 @@ def test_incomplete_round_is_dropped():
 
 def test_fewer_clusters_than_a_step_needs_repeat():
     images = Images([0] * 6, [1] * 6)
-    sampler = ClusterSampler(images, 5, 0, 2, num_steps=3, seed=0)
-    sampler.set_labels(np.repeat([0, 1], 3))
+    sampler = ClusterSampler(images, ['intra'], 5, 0, 2, num_steps=3, seed=0)
+    label(sampler, np.repeat([0, 1], 3))
     rows = steps(sampler)
     assert rows.shape == (3, 10)
     assert set(rows.ravel().tolist()) == set(range(6))
@@ -103,24 +108,22 @@ def test_fewer_clusters_than_a_step_needs_repeat():
 def test_new_labels_count_from_the_next_epoch_and_stay_a_copy():
     images, rng = random_images(0)
     labels = rng.integers(0, 4, len(images))
-    sampler = ClusterSampler(images, 2, 2, 4, 5, seed=1)
-    sampler.set_labels(labels)
+    sampler = ClusterSampler(images, ['intra'], 2, 2, 4, 5, seed=1)
+    label(sampler, labels)
     first = list(sampler)
     labels[:] = -1
     assert list(sampler) == first
     sampler.set_epoch(1)
     assert list(sampler) != first
-    sampler.set_labels(np.where(np.arange(len(images)) < 60, -1, 0))
+    label(sampler, np.where(np.arange(len(images)) < 60, -1, 0))
     assert min(sampler) >= 60
 
 
 @pytest.mark.parametrize('num_workers', [0, 1])
 def test_each_image_brings_the_branch_it_was_drawn_from(tiny_sysu, num_workers):
     dataset = SYSUMM01(tiny_sysu, pipeline=[LoadReIDImage(size=(8, 4)), PackReIDInputs()])
-    sampler = ClusterSampler(dataset, 2, 1, 2, num_steps=3, seed=0)
-    sampler.set_turns(['intra', 'cross', 'intra'])
-    for branch in ('intra', 'cross'):
-        sampler.set_labels(dataset.labels, branch)
+    sampler = ClusterSampler(dataset, ['intra', 'cross', 'intra'], 2, 1, 2, num_steps=3, seed=0)
+    sampler.set_labels({branch: PseudoLabels(dataset.labels) for branch in sampler.turns})
     loader = DataLoader(dataset, 6, sampler=sampler, collate_fn=pseudo_collate,
                         num_workers=num_workers)
     found = [{sample.branch for sample in batch['data_samples']} for batch in loader]
@@ -128,6 +131,24 @@ def test_each_image_brings_the_branch_it_was_drawn_from(tiny_sysu, num_workers):
     drawn = [sample.sample_idx for batch in loader for sample in batch['data_samples']]
     assert drawn == list(sampler)
     assert 'branch' not in dataset[3]['data_samples']
+
+
+def test_turns_of_a_branch_without_labels_go_to_the_others():
+    images = Images([0] * 12, [1] * 12)
+    sampler = ClusterSampler(images, ['cross', 'intra'], 2, 0, 2, num_steps=3, seed=0)
+    halves = {name: PseudoLabels(np.where((np.arange(12) < 6) == first, np.arange(12) % 3, -1))
+              for name, first in (('intra', True), ('cross', False))}
+
+    def branches():
+        stream = list(sampler)
+        assert len(stream) == len(sampler) == 24
+        assert all((index < 6) == (index.branch == 'intra') for index in stream)
+        return [index.branch for index in stream[::4]]
+
+    sampler.set_labels({'intra': halves['intra']})
+    assert branches() == 6 * ['intra']
+    sampler.set_labels(halves)
+    assert branches() == 3 * ['cross', 'intra']
 
 
 @pytest.mark.parametrize('world_size', [2, 3])
@@ -138,8 +159,8 @@ def test_ranks_share_the_step_of_one_process(world_size, monkeypatch):
     def run(rank, size):
         monkeypatch.setattr('mmvireid.datasets.samplers.cluster_sampler.get_dist_info',
                             lambda: (rank, size))
-        sampler = ClusterSampler(images, 6 // size, 12 // size, 4, 9, seed=2)
-        sampler.set_labels(labels)
+        sampler = ClusterSampler(images, ['intra'], 6 // size, 12 // size, 4, 9, seed=2)
+        label(sampler, labels)
         return steps(sampler)
 
     whole = run(0, 1)
@@ -151,15 +172,20 @@ def test_ranks_share_the_step_of_one_process(world_size, monkeypatch):
 
 def test_what_cannot_be_sampled_is_said():
     images = Images([0, 0, 1, 1], [1, 1, 3, 3])
-    sampler = ClusterSampler(images, 1, 1, 2, 1, seed=0)
+    sampler = ClusterSampler(images, ['intra'], 1, 1, 2, 1, seed=0)
     with pytest.raises(RuntimeError, match='must call set_labels'):
         list(sampler)
     with pytest.raises(ValueError, match='4 images need as many pseudo labels'):
-        sampler.set_labels(np.zeros(3))
-    sampler.set_labels([0, 0, -1, -1])
+        label(sampler, np.zeros(3))
+    label(sampler, [0, 0, -1, -1])
     with pytest.raises(DatasetError, match='found no infrared cluster: check its eps'):
         list(sampler)
+    with pytest.raises(ValueError, match='none of the turns .*intra.* has labels'):
+        label(sampler, np.zeros(4), 'cross')
+    for turns in ([], 'intra'):
+        with pytest.raises(ValueError, match='turns must list at least one branch'):
+            ClusterSampler(images, turns)
     with pytest.raises(ValueError, match='a step needs clusters'):
-        ClusterSampler(images, 0, 0)
+        ClusterSampler(images, ['intra'], 0, 0)
     with pytest.raises(ValueError, match='a step needs clusters'):
-        ClusterSampler(images, num_steps=0)
+        ClusterSampler(images, ['intra'], num_steps=0)

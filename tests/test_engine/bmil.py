@@ -115,8 +115,9 @@ class Watch(Hook):
     @staticmethod
     def _memories(runner):
         # Updates replace the tensors: these stay as they are.
-        return {name: [memory.prototypes for memory in branch.memories]
-                for name, branch in model_of(runner).head._branches.items()}
+        head = model_of(runner).head
+        return {name: [memory.prototypes for memory in head.memories(name).values()]
+                for name in head.branch_names}
 
 
 @HOOKS.register_module()

@@ -23,8 +23,9 @@ def test_released_settings(repo_root, dataset):
     assert cfg.auto_scale_lr.base_batch_size == loader.batch_size
 
     hook = cfg.default_hooks.pseudo_labels
-    intra, cross = hook.branches.intra.clusterer, hook.branches.cross.clusterer
-    assert [(part.visible_ratio, part.half) for part in (intra, cross)] == [(ratio, 0), (ratio, 1)]
+    intra, cross = (hook.labellers[name].partition for name in ('intra', 'cross'))
+    assert [(part.visible_ratio, part.subset) for part in (intra, cross)] == [
+        (ratio, 0), (ratio, 1)]
     for part in (intra.visible, intra.infrared, cross.clusterer):
         rule = 'BalancedNeighbors' if part is cross.clusterer else 'PlainNeighbors'
         assert (part.eps, part.min_samples) == (eps, 4)

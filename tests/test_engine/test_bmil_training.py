@@ -186,6 +186,6 @@ def test_summed_losses_average_weights_and_scaled_rates(tiny_bmil_config, tmp_pa
 
 
 def test_a_turn_of_an_unknown_branch_is_refused(tiny_bmil_config, tmp_path):
-    with pytest.raises(ValueError, match='branch "crass", but PseudoLabelHook has only'):
+    with pytest.raises(ValueError, match='branch "crass", but default_hooks.pseudo_labels'):
         train(tiny_bmil_config.with_stem('bmil_tiny_intra'), tmp_path,
               train_dataloader__sampler__turns=['intra', 'crass'])

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from mmvireid.clustering import Partition
+from mmvireid.clustering import ClusterMatch, Labeller, Partition, SharedMemory
 from mmvireid.datasets import ClusterSampler
 from mmvireid.engine import PseudoLabelHook
 from mmvireid.models import ClusterContrastHead
-from mmvireid.registry import TASK_UTILS
+from mmvireid.registry import LABELLERS, TASK_UTILS
 from mmvireid.search import topk
 from mmvireid.structures import BatchInfo, ImageSet
 from mmvireid.utils.errors import ClusteringError
@@ -39,14 +39,15 @@ OUTCOMES = {
 
 @TASK_UTILS.register_module()
 class Scripted:
-    """A clusterer that has an outcome for each epoch."""
+    """A partition that has an outcome for each epoch."""
 
-    def __init__(self, outcomes):
+    def __init__(self, outcomes, separate):
         self.outcomes = list(outcomes)
+        self.separate = separate
 
-    def __call__(self, features, modality, generator, cameras):
+    def __call__(self, images, rng, before):
         labels = OUTCOMES[self.outcomes.pop(0)]
-        return Partition(labels.astype(np.int64), np.ones(24, bool))
+        return Partition(labels.astype(np.int64), np.ones(24, bool), self.separate)
 
 
 @TASK_UTILS.register_module()
@@ -55,11 +56,11 @@ class Matching:
 
     calls = 0
 
-    def __call__(self, features, labels, modality):
+    def __call__(self, images, clusters):
         Matching.calls += 1
-        scores = torch.zeros(*(len(set(labels[(modality == m) & (labels >= 0)])) for m in (0, 1)))
-        assert len(scores.argmax(0)) + len(scores.argmax(1)) == sum(scores.shape)
-        return labels
+        scores = torch.zeros(*(
+            len(set(clusters[(images.modality == m) & (clusters >= 0)])) for m in (0, 1)))
+        return ClusterMatch(scores.argmax(1).numpy(), scores.argmax(0).numpy())
 
 
 @TASK_UTILS.register_module()
@@ -85,16 +86,17 @@ class Images:
 class Run:
     """A training as far as the hook is concerned: one branch after the other, two steps."""
 
-    def __init__(self, work_dir, resume=None, first_epoch=0, associator=None, **outcomes):
-        memories = dict(intra='ModalityMemories', cross='SplitMemory')
+    def __init__(self, work_dir, resume=None, first_epoch=0, associate=None, **outcomes):
+        plans = dict(intra='ModalityMemories', cross='SplitMemory')
         self.hook = PseudoLabelHook(
             dict(type='RandomFeatures'),
-            {name: dict(clusterer=dict(type='Scripted', outcomes=script), associator=associator,
-                        memory=dict(type=memories[name])) for name, script in outcomes.items()})
+            {name: dict(type='ClusterLabeller', associate=associate, plan=dict(type=plans[name]),
+                        partition=dict(type='Scripted', outcomes=script, separate=name == 'intra'))
+             for name, script in outcomes.items()})
         model = nn.Module()
         model.head = ClusterContrastHead(
             DIM, {name: dict(memory=dict(type='ClusterMemory')) for name in outcomes})
-        sampler = ClusterSampler(Images(), 2, 2, 2, num_steps=2, turns=tuple(outcomes), seed=0)
+        sampler = ClusterSampler(Images(), tuple(outcomes), 2, 2, 2, num_steps=2, seed=0)
         self.scalars = []
         self.runner = SimpleNamespace(
             epoch=first_epoch, seed=0, work_dir=str(work_dir), model=model, _resume=bool(resume),
@@ -137,17 +139,17 @@ class Run:
     ('intra', 'nothing', 'all 12 visible images are outliers'),
     ('intra', 'infrared only', 'all 12 visible images are outliers'),
     ('intra', 'visible only', 'all 12 infrared images are outliers'),
-    ('intra', 'one each', 'only 1 visible cluster'),
+    ('intra', 'one each', 'only 1 cluster in the memory "visible"'),
     ('cross', 'visible only', 'all 12 infrared images are outliers'),
-    ('cross', 'one', 'only 1 cluster'),
+    ('cross', 'one', 'only 1 cluster in the memory "split"'),
 ])
 def test_the_last_good_labels_are_kept(tmp_path, caplog, branch, failure, words):
     run = Run(tmp_path, **{branch: ['good', 'mixed', failure, failure, 'other']})
     kept = 'good' if branch == 'intra' else 'mixed'
     if branch == 'intra':
-        run.hook.branches['intra'].clusterer.outcomes.pop(1)
+        run.hook.labellers['intra'].partition.outcomes.pop(1)
     else:
-        run.hook.branches['cross'].clusterer.outcomes.pop(0)
+        run.hook.labellers['cross'].partition.outcomes.pop(0)
     run.epoch()
     assert not caplog.records
     for failures in (1, 2):
@@ -158,12 +160,11 @@ def test_the_last_good_labels_are_kept(tmp_path, caplog, branch, failure, words)
         assert 'last good labels are kept' in message
         assert f'({failures} of 3 failures' in message
         # Prototypes are those of the features of this epoch: unit means, then moved.
-        memory = run.runner.model.head._branches[branch].memories[0]
-        assert torch.isfinite(memory.prototypes).all()
+        for memory in run.runner.model.head.memories(branch).values():
+            assert torch.isfinite(memory.prototypes).all()
     run.epoch()
     np.testing.assert_array_equal(run.hook.last_clustering.labels[branch], OUTCOMES['other'])
     assert len(caplog.records) == 2
-    assert run.hook.branches[branch].failures == 0
     records = json.loads((tmp_path / 'clustering.json').read_text())
     assert {record['epoch'] for record in records} == {1, 2, 3, 4}
     # The record is of what was found, not of what was used in its place.
@@ -173,12 +174,12 @@ def test_the_last_good_labels_are_kept(tmp_path, caplog, branch, failure, words)
     assert in_clusters == {1: (OUTCOMES[kept] >= 0).sum(), 2: (OUTCOMES[failure] >= 0).sum()}
 
 
-def test_an_associator_never_meets_a_modality_without_clusters(tmp_path, caplog):
-    run = Run(tmp_path, associator=dict(type='Matching'),
+def test_no_later_step_meets_a_modality_without_clusters(tmp_path, caplog):
+    run = Run(tmp_path, associate=dict(type='Matching'),
               intra=['good', 'infrared only', 'visible only', 'other'])
     for _ in range(4):
         run.epoch()
-    assert Matching.calls == 2
+    assert Matching.calls == 4  # after a failure with the clusters of an earlier epoch
     assert [record.getMessage().split(' ')[4] for record in caplog.records] == [
         'visible', 'infrared']
     np.testing.assert_array_equal(run.hook.last_clustering.labels['intra'], OUTCOMES['other'])
@@ -188,8 +189,8 @@ def test_three_failures_in_a_row_stop_training(tmp_path):
     run = Run(tmp_path, intra=['good', 'nothing', 'nothing', 'good', *3 * ['one each']])
     for _ in range(6):
         run.epoch()
-    with pytest.raises(ClusteringError, match='failed 3 times in a row.*only 1 visible cluster.*'
-                       'raise eps if .*branches.intra.clusterer'):
+    with pytest.raises(ClusteringError, match='failed 3 times in a row.*only 1 cluster .*'
+                       'raise eps if .*labellers.intra.partition'):
         run.epoch()
 
 
@@ -250,7 +251,7 @@ def test_the_record_of_an_epoch(tmp_path, caplog):
     assert [row['linked'] for row in rows] == [0, 0, 100]
     assert [row['purity'] for row in rows] == [None, None, 100]
     assert all(row['ari'] == row['nmi'] == 1 for row in rows)
-    assert set(rows[0]['seconds']) == {'extract', 'cluster', 'associate', 'memory'}
+    assert set(rows[0]['seconds']) == {'extract', 'label'}
     (numbers, ), step = run.scalars[0]
     assert step == dict(step=1)
     assert numbers['clustering/cross_both/mixed'] == 4
@@ -262,3 +263,31 @@ def test_the_record_of_an_epoch(tmp_path, caplog):
     assert len(json.loads((tmp_path / 'clustering.json').read_text())) == 6
     Run(tmp_path, intra=['good'], cross=['mixed']).epoch()
     assert len(json.loads((tmp_path / 'clustering.json').read_text())) == 3
+
+
+@LABELLERS.register_module()
+class BothTogether(Labeller):
+    """A labeller of a file of one's own, which reads what an earlier branch has made."""
+
+    def __call__(self, images, epoch, rng, before):
+        return self.from_clusters(images, before['intra'].labels % 4, epoch)
+
+    def from_clusters(self, images, clusters, epoch):
+        return SharedMemory()(images, clusters, clusters)
+
+
+def test_a_labeller_of_ones_own_reads_what_earlier_branches_have_made(tmp_path):
+    run = Run(tmp_path, intra=2 * ['good'], cross=[])
+    run.hook.labellers['cross'] = LABELLERS.build(dict(type='BothTogether'))
+    for _ in range(2):
+        assert run.epoch() == 2 * ['intra', 'cross']
+        np.testing.assert_array_equal(
+            run.hook.last_clustering.labels['cross'], OUTCOMES['mixed'])
+    assert set(run.runner.model.head.memories('cross')) == {'shared'}
+
+
+def test_a_turn_that_nobody_knows_is_said_before_training(tmp_path):
+    run = Run(tmp_path, intra=['good'])
+    run.runner.train_dataloader.sampler = ClusterSampler(Images(), ['intra', 'global'], seed=0)
+    with pytest.raises(ValueError, match='branch "global", but default_hooks.* has only intra'):
+        run.hook.before_train(run.runner)

@@ -1,22 +1,19 @@
 """The cluster memory against loops, and what breaks memories elsewhere."""
 
-from copy import deepcopy
+from copy import copy, deepcopy
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmengine.model import ExponentialMovingAverage
 from reference.cluster_memory import NaiveMemory, loss_and_grad
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmvireid.models import ClusterMemory
 from mmvireid.registry import MODELS
 
 MODES = ('mean', 'hard', 'hybrid')
-
 
 
 def random_case(seed, num_prototypes=9, num_images=14, dim=6, outliers=True):
@@ -182,15 +179,56 @@ def test_the_memory_keeps_its_own_copy():
     assert memory.num_prototypes == 2
 
 
-@pytest.mark.parametrize('update_buffers', [False, True])
-def test_averaged_weights_survive_another_number_of_clusters(update_buffers):
-    model = nn.Sequential(nn.BatchNorm1d(6), ClusterMemory('hybrid'))
-    averaged = ExponentialMovingAverage(model, update_buffers=update_buffers)
-    for num in (3, 5, 2):
-        model[1].reset(torch.randn(num, 6))
-        averaged.update_parameters(model)
-    assert set(model.state_dict()) == set(nn.Sequential(nn.BatchNorm1d(6)).state_dict())
-    assert list(model[1].parameters()) == []
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), mode=st.sampled_from(MODES), soft=st.booleans(),
+       weighted=st.booleans(), grouped=st.booleans(), moved=st.booleans())
+def test_soft_labels_weights_and_moved_prototypes_equal_loops(seed, mode, soft, weighted, grouped,
+                                                              moved):
+    centroids, groups, x, y = random_case(seed)
+    groups = groups if grouped and not soft else None
+    rng = np.random.default_rng(seed)
+    options = {}
+    if soft:
+        options['soft_labels'] = torch.from_numpy(rng.dirichlet(np.ones(9), len(y)))
+    if weighted:
+        options['weights'] = torch.from_numpy(rng.random(len(y)))
+    memory = ClusterMemory(mode, temperature=0.3)
+    memory.reset(centroids, groups)
+    naive = NaiveMemory(centroids, mode, groups, temperature=0.3)
+    later, naive_later, expected_options = None, naive, dict(options)
+    if moved:
+        later, naive_later = copy(memory), deepcopy(naive)
+        later.update(x.flip(0), y)
+        naive_later.update(x.flip(0), y)
+        expected_options['values_of'] = naive.rows
+    loss, grad = loss_and_grad(lambda v: memory.loss(v, y, moved=later, **options), x)
+    expected, expected_grad = loss_and_grad(
+        lambda v: naive_later.loss(v, y, **expected_options), x)
+    torch.testing.assert_close(loss, expected, atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(grad, expected_grad, atol=1e-10, rtol=1e-10)
+    # The copy has moved alone.
+    torch.testing.assert_close(memory.prototypes, naive.prototypes, atol=1e-12, rtol=0)
+
+
+def test_soft_labels_of_one_target_and_weights_of_one_change_nothing():
+    memory, x, y = filled()
+    soft = torch.nn.functional.one_hot(y.clamp(min=0), 9).float()
+    torch.testing.assert_close(memory(x, y, soft, torch.ones(len(y))), memory(x, y))
+    # An image of weight 0 still counts in the mean.
+    kept = (y == y.max()).float()
+    assert memory(x, y, weights=kept) < memory(x[y == y.max()], y[y == y.max()])
+
+
+def test_prototypes_keep_their_length_until_they_move():
+    centroids = torch.tensor([[0.6, 0.0], [0.0, 0.9]])
+    memory = ClusterMemory('hybrid', temperature=1.0, margin=0.0)
+    memory.reset(centroids, normalize=False)
+    centroids.zero_()
+    x, y = torch.tensor([[3.0, 0.0]]), torch.tensor([0])
+    assert memory(x, y).item() == pytest.approx(np.log(1 + np.exp(-0.6)))
+    memory.update(x, y)
+    expected = torch.tensor([[1.0, 0.0], [0.0, 0.9]])
+    torch.testing.assert_close(memory.prototypes, expected.repeat(2, 1))
 
 
 class Operations(TorchDispatchMode):
@@ -256,44 +294,12 @@ def test_bad_arguments():
         memory.reset(torch.empty(0, 4))
     with pytest.raises(ValueError, match='3 centroids got groups'):
         memory.reset(torch.eye(3), torch.tensor([0, 1]))
+    memory.reset(torch.eye(2), torch.tensor([0, 0]))
+    with pytest.raises(ValueError, match='soft labels are for memories without groups'):
+        memory(torch.eye(2), torch.tensor([0, 1]), torch.eye(2))
 
 
 def test_built_from_a_config():
     memory = MODELS.build({'type': 'mmvireid.ClusterMemory', 'mode': 'hybrid', 'momentum': 0.2})
     assert isinstance(memory, ClusterMemory)
     assert "mode='hybrid'" in repr(memory)
-
-
-TWO = [{'mode': 'hybrid'}, {'mode': 'mean', 'mean_update': 'sample'},
-       {'mode': 'hard', 'gather': False}]
-
-
-def prototypes_after_update(rank=None):
-    """Prototypes after one update; a rank has a contiguous half of the batch."""
-    found = []
-    for options in TWO:
-        memory, x, y = filled(**options)
-        if rank is not None and memory.gather:
-            x, y = x.chunk(2)[rank], y.chunk(2)[rank]
-        memory.update(x, y)
-        found.append(memory.prototypes)
-    return found
-
-
-def worker(rank, folder):
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
-    torch.save(prototypes_after_update(rank), f'{folder}/rank{rank}.pth')
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.slow
-def test_two_processes_equal_one(tmp_path):
-    expected = prototypes_after_update()
-    torch.multiprocessing.start_processes(
-        worker, args=(str(tmp_path), ), nprocs=2, start_method='forkserver')
-    for rank in range(2):
-        found = torch.load(tmp_path / f'rank{rank}.pth', weights_only=True)
-        for actual, one in zip(found, expected):
-            torch.testing.assert_close(actual, one, rtol=0, atol=0)

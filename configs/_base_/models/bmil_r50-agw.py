@@ -13,6 +13,8 @@ model = dict(
                     type='ClusterMemory', mode='hybrid', temperature=0.05, momentum=0.1,
                     margin=0.2)),
             cross=dict(
+                # 'moved' for the gradient of the release.
+                cross_gradient='fixed',
                 loss_weight=0.5,
                 memory=dict(
                     type='ClusterMemory', mode='hybrid', temperature=0.05, momentum=0.1,

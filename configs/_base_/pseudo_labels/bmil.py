@@ -23,19 +23,21 @@ default_hooks = dict(
             num_workers=4,
             flip=True,
             normalize=False),
-        branches=dict(
+        labellers=dict(
             intra=dict(
-                clusterer=dict(
+                type='ClusterLabeller',
+                partition=dict(
                     type='IntraModalityClustering',
                     visible=jaccard,
                     infrared=jaccard,
                     visible_ratio=0.5,
-                    half=0),
-                memory=dict(type='ModalityMemories')),
+                    subset=0),
+                plan=dict(type='ModalityMemories')),
             cross=dict(
-                clusterer=dict(
+                type='ClusterLabeller',
+                partition=dict(
                     type='GlobalClustering',
                     clusterer=jaccard_aware,
                     visible_ratio=0.5,
-                    half=1),
-                memory=dict(type='SplitMemory')))))
+                    subset=1),
+                plan=dict(type='SplitMemory')))))

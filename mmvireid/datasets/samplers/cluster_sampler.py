@@ -1,13 +1,13 @@
 """Pseudo identities, a fixed number of steps per epoch."""
 
-from typing import Dict, Iterator, List, Optional, Sequence, Sized, Tuple
+from collections.abc import Iterator, Mapping, Sequence, Sized
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from mmvireid.registry import DATA_SAMPLERS
-from mmvireid.structures import Modality
+from mmvireid.structures import Modality, PseudoLabels
 from mmvireid.utils.errors import DatasetError
 
 from ..branch_index import BranchIndex
@@ -26,7 +26,8 @@ class ClusterSampler(Sampler):
     There may be several ways of labelling, called branches, whose batches take turns:
     with the turns ``('intra', 'cross')`` batches 0, 2, 4, ... are drawn from the clusters
     of the first and the others from those of the second, and an epoch has twice as many
-    batches. Each index knows its branch (:class:`mmvireid.datasets.BranchIndex`).
+    batches. A branch without labels in an epoch leaves its turns to the first that has
+    some. Each index knows its branch (:class:`mmvireid.datasets.BranchIndex`).
 
     Of each cluster an image is drawn, then ``num_instances - 1`` images of its other
     cameras, or of all others when the cluster knows one camera only or
@@ -40,31 +41,39 @@ class ClusterSampler(Sampler):
 
     Args:
         dataset: a dataset with ``modalities`` and ``cameras``.
+        turns: names of the branches from which batches are drawn in turn; a branch may have
+            several turns.
         num_visible_clusters: visible clusters per step and rank; 0 for none.
         num_infrared_clusters: infrared clusters per step and rank; 0 for none.
         num_instances: images per cluster.
         num_steps: steps of an epoch, each with one batch per turn.
-        turns: names of the branches whose batches take turns; a branch may have several.
         camera_aware: whether to prefer images of other cameras.
         seed: the runner's seed; None draws one that all ranks share.
+
+    Raises:
+        ValueError: if there is no turn, or nothing to draw in a step.
     """
 
     def __init__(self,
                  dataset: Sized,
+                 turns: Sequence[str],
                  num_visible_clusters: int = 8,
                  num_infrared_clusters: int = 8,
                  num_instances: int = 16,
                  num_steps: int = 200,
-                 turns: Sequence[str] = ('', ),
                  camera_aware: bool = True,
-                 seed: Optional[int] = None) -> None:
+                 seed: int | None = None) -> None:
         clusters = (num_visible_clusters, num_infrared_clusters)
         if min(clusters) < 0 or max(clusters) < 1 or min(num_instances, num_steps) < 1:
             raise ValueError(
                 'a step needs clusters and images: num_visible_clusters, num_infrared_clusters, '
                 f'num_instances and num_steps are {clusters[0]}, {clusters[1]}, '
                 f'{num_instances} and {num_steps}')
+        if isinstance(turns, str) or not turns:
+            raise ValueError('turns must list at least one branch, for example ["intra"], got '
+                             f'{turns!r}')
         self.dataset = dataset
+        self.turns = tuple(turns)
         self.num_clusters = {Modality.VISIBLE: clusters[0], Modality.INFRARED: clusters[1]}
         self.num_instances = num_instances
         self.num_steps = num_steps
@@ -72,40 +81,29 @@ class ClusterSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
-        self.set_turns(turns)
-        self.labels: Dict[str, np.ndarray] = {}
+        self._labels: dict[str, np.ndarray] = {}
 
-    def set_turns(self, turns: Sequence[str]) -> None:
-        """Set from which branches the batches are drawn in turn.
-
-        Args:
-            turns: names of branches; a branch may have several turns.
-
-        Raises:
-            ValueError: if there is none.
-        """
-        if not turns:
-            raise ValueError('the batches of an epoch need at least one branch')
-        self.turns: Tuple[str, ...] = tuple(turns)
-
-    def set_labels(self, labels: np.ndarray, branch: str = '') -> None:
+    def set_labels(self, found: Mapping[str, PseudoLabels]) -> None:
         """Set the pseudo labels of the epochs to come.
 
         Args:
-            labels: shape ``(N,)`` int, the cluster of each image of the dataset, -1
-                for images that are not to be used. Visible and infrared clusters may
-                carry the same numbers; they are told apart by the modality.
-            branch: the branch whose labels they are.
+            found: branch -> its labels of shape ``(N,)``, the cluster of each image of the
+                dataset, -1 for images that are not to be used; of the branches that have
+                any. Visible and infrared clusters may carry the same numbers; they are
+                told apart by the modality.
 
         Raises:
-            ValueError: if there is not one label per image.
+            ValueError: if there is not one label per image, or no turn has labels.
         """
-        labels = np.asarray(labels)
-        if labels.shape != (len(self.dataset), ):
-            raise ValueError(
-                f'{len(self.dataset)} images need as many pseudo labels, got an array of shape '
-                f'{labels.shape}')
-        self.labels[branch] = labels.copy()
+        for name, pseudo in found.items():
+            if np.shape(pseudo.labels) != (len(self.dataset), ):
+                raise ValueError(
+                    f'{len(self.dataset)} images need as many pseudo labels, got an array of '
+                    f'shape {np.shape(pseudo.labels)} for branch "{name}"')
+        if not set(found) & set(self.turns):
+            raise ValueError(f'none of the turns {list(self.turns)} has labels, only '
+                             f'{sorted(found)}')
+        self._labels = {name: np.array(pseudo.labels) for name, pseudo in found.items()}
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch that, with the seed, decides what is drawn.
@@ -122,29 +120,30 @@ class ClusterSampler(Sampler):
 
     def __iter__(self) -> Iterator[BranchIndex]:
         """Yield the image indices of this rank."""
-        missing = [name for name in self.turns if name not in self.labels]
-        if missing:
+        if not self._labels:
             raise RuntimeError(
                 'ClusterSampler has no pseudo labels: a hook must call set_labels before the '
                 'first epoch')
+        substitute = next(name for name in self.turns if name in self._labels)
+        turns = [name if name in self._labels else substitute for name in self.turns]
         streams = {
             name: [
                 self._modality_steps(name, modality, number)
                 for modality, number in self.num_clusters.items() if number
             ]
-            for name in self.turns
+            for name in turns
         }
         for _ in range(self.num_steps):
-            for name in self.turns:
+            for name in turns:
                 for stream in streams[name]:
                     yield from (BranchIndex(index, name) for index in next(stream))
 
     def _modality_steps(self, branch: str, modality: Modality,
-                        number: int) -> Iterator[List[int]]:
+                        number: int) -> Iterator[list[int]]:
         """Yield this rank's images of one modality, step after step, without end."""
         key = [self.seed, self.epoch, int(modality), *branch.encode()]
         rng = np.random.default_rng(key)
-        clusters = self._members(self.labels[branch], modality)
+        clusters = self._members(self._labels[branch], modality)
         if not clusters:
             raise DatasetError(
                 f'the clustering found no {modality.name.lower()} cluster: check its eps and '
@@ -165,7 +164,7 @@ class ClusterSampler(Sampler):
             share = drawn[self.rank * number:(self.rank + 1) * number]
             yield np.concatenate(share).tolist()
 
-    def _members(self, labels: np.ndarray, modality: Modality) -> Dict[int, np.ndarray]:
+    def _members(self, labels: np.ndarray, modality: Modality) -> dict[int, np.ndarray]:
         """List the images of each cluster of a modality."""
         rows = np.flatnonzero((np.asarray(self.dataset.modalities) == modality) & (labels >= 0))
         rows = rows[np.argsort(labels[rows], kind='stable')]

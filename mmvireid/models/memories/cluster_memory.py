@@ -1,14 +1,12 @@
 """One or two prototypes of each cluster, and the losses against them."""
 
-from typing import Optional
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from mmvireid.registry import MODELS
 
-from ..utils import at_least_float32, gather_rows, unit_rows, without_autocast
+from ..utils import at_least_float32, unit_rows, without_autocast
 
 #: Mode -> names of its blocks of prototypes, in the order in which they are stacked.
 BLOCKS = {'mean': ('mean', ), 'hard': ('hard', ), 'hybrid': ('mean', 'hard')}
@@ -18,7 +16,7 @@ OUTLIER = -1
 
 
 @MODELS.register_module()
-class ClusterMemory(nn.Module):
+class ClusterMemory:
     """Hold unit prototypes of clusters, compare images with them, move them.
 
     * ``'mean'``: a prototype follows the mean of its cluster's images in the batch.
@@ -44,12 +42,16 @@ class ClusterMemory(nn.Module):
     loss or in an update; a batch with no other images has the loss 0 and changes
     nothing.
 
-    The prototypes are an ordinary attribute rather than a buffer. Their number changes
-    each epoch, which breaks weight averaging (``EMAHook``) and loading if they are in
-    the tree of modules; they are made anew from the weights, so no checkpoint needs
-    them. They move to the device of the features by themselves. An update replaces
-    the tensor, so that a backward pass after it still sees the prototypes that the
-    loss has seen.
+    A memory is a plain object with three verbs, :meth:`reset`, :meth:`loss` and
+    :meth:`update`, and no module: its prototypes change in number each epoch, which would
+    break weight averaging (``EMAHook``) and loading, and they are made anew from the
+    weights, so no checkpoint needs them. They move to the device of the features by
+    themselves. An update replaces the tensor, so that a backward pass after it still sees
+    the prototypes that the loss has seen, and a shallow copy (:func:`copy.copy`) can be
+    moved while the memory itself stays.
+
+    Features are those of the whole batch: with several processes each of them calls with
+    the rows of all, and they stay the same.
 
     Args:
         mode: 'mean', 'hard' or 'hybrid'.
@@ -61,18 +63,29 @@ class ClusterMemory(nn.Module):
             mean of the images. 'sample': a step to each image after the other in the
             order of the batch, as in ADCA, so the last images count most; the number
             of steps is read from the labels, for which a GPU waits.
-        gather: update from the batches of all ranks, rank 0 first. False if the
-            features given to :meth:`update` already come from all ranks.
 
     Raises:
         ValueError: if an argument is unknown or out of range.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models import ClusterMemory
+        >>> memory = ClusterMemory(mode='mean', temperature=0.5, momentum=0.0, margin=0.0)
+        >>> memory.reset(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
+        >>> images, clusters = torch.tensor([[0.6, 0.8], [1.0, 0.0]]), torch.tensor([0, -1])
+        >>> round(memory.loss(images, clusters).item(), 4)  # log(1 + exp((0.8 - 0.6) / 0.5))
+        0.913
+        >>> memory.update(images, clusters)
+        >>> memory.prototypes
+        tensor([[0.6000, 0.8000],
+                [0.0000, 1.0000]])
     """
 
-    #: Unit rows of shape ``(B * K, D)``: K mean prototypes, then K hard ones, as far as
-    #: the mode has them.
+    #: Rows of shape ``(B * K, D)``: K mean prototypes, then K hard ones, as far as the mode
+    #: has them.
     prototypes: Tensor
     #: Shape ``(K,)``, the group of each prototype, or None.
-    groups: Optional[Tensor]
+    groups: Tensor | None
 
     def __init__(self,
                  mode: str = 'mean',
@@ -80,9 +93,7 @@ class ClusterMemory(nn.Module):
                  momentum: float = 0.1,
                  margin: float = 0.2,
                  num_candidates: int = 50,
-                 mean_update: str = 'cluster',
-                 gather: bool = True) -> None:
-        super().__init__()
+                 mean_update: str = 'cluster') -> None:
         if mode not in BLOCKS:
             raise ValueError(f'mode must be one of {list(BLOCKS)}, got {mode!r}')
         if mean_update not in ('cluster', 'sample'):
@@ -101,7 +112,6 @@ class ClusterMemory(nn.Module):
         self.margin = margin
         self.num_candidates = num_candidates
         self.mean_update = mean_update
-        self.gather = gather
         self.prototypes = torch.empty(0, 0)
         self.groups = None
 
@@ -110,14 +120,22 @@ class ClusterMemory(nn.Module):
         """Number K of labels, which a hybrid memory stores two rows for."""
         return len(self.prototypes) // len(BLOCKS[self.mode])
 
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(mode={self.mode!r}, temperature={self.temperature}, '
+                f'momentum={self.momentum}, margin={self.margin}, '
+                f'num_candidates={self.num_candidates}, mean_update={self.mean_update!r})')
+
     @torch.no_grad()
-    def reset(self, centroids: Tensor, groups: Optional[Tensor] = None) -> None:
+    def reset(self, centroids: Tensor, groups: Tensor | None = None,
+              normalize: bool = True) -> None:
         """Start from the centroids of new clusters.
 
         Args:
             centroids: shape ``(K, D)``, of any length.
             groups: shape ``(K,)`` int, the global cluster of each modality prototype;
-                :meth:`forward` is then the multi-positive loss.
+                :meth:`loss` is then the multi-positive loss.
+            normalize: scale the centroids to unit length. Without, a prototype keeps its
+                length until its first update, which always ends on the unit sphere.
 
         Raises:
             ValueError: if there is no centroid or the shapes do not fit.
@@ -128,83 +146,125 @@ class ClusterMemory(nn.Module):
         if groups is not None and groups.shape != centroids.shape[:1]:
             raise ValueError(f'{len(centroids)} centroids got groups of shape '
                              f'{tuple(groups.shape)}')
-        unit = unit_rows(at_least_float32(centroids.detach()))
-        # A copy: later changes of the caller's tensors must not reach the memory.
-        self.prototypes = unit.repeat(len(BLOCKS[self.mode]), 1)
-        self.groups = None if groups is None else groups.detach().clone().to(unit.device)
+        rows = at_least_float32(centroids.detach())
+        # A copy in any case: later changes of the caller's tensors must not reach the memory.
+        self.prototypes = (unit_rows(rows) if normalize else rows).repeat(
+            len(BLOCKS[self.mode]), 1)
+        self.groups = None if groups is None else groups.detach().clone().to(rows.device)
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+    def loss(self,
+             features: Tensor,
+             labels: Tensor,
+             soft_labels: Tensor | None = None,
+             weights: Tensor | None = None,
+             moved: 'ClusterMemory | None' = None) -> Tensor:
         """Compute the loss of a batch.
+
+        Several releases update a memory inside the backward pass, so that their gradient is
+        formed with prototypes that other images of the same step have moved already: that
+        of ``softmax(scores with the old prototypes) - target``, times the moved ones.
+        ``moved`` reproduces it.
 
         Args:
             features: shape ``(N, D)``, of any length: they are normalised here.
             labels: shape ``(N,)`` int, prototypes 0 .. K-1, -1 for images to leave out.
+            soft_labels: shape ``(N, K)``, the rows to use instead of the one-hot targets;
+                not for a memory with groups.
+            weights: shape ``(N,)``, factor of each image's loss. The mean is over the
+                images with a label, whatever they weigh.
+            moved: a copy of this memory that others have moved: the value of the loss stays
+                that of this memory, the gradient goes through the rows of the copy.
 
         Returns:
             Scalar, float32 or wider.
 
         Raises:
             RuntimeError: before the first :meth:`reset`.
+            ValueError: if there are soft labels and groups.
         """
+        if soft_labels is not None and self.groups is not None:
+            raise ValueError('soft labels are for memories without groups, where an image has one '
+                             'target')
         blocks = self._blocks_on(features.device)
+        moved_blocks = None if moved is None else moved._blocks_on(features.device)
         labels = labels.long()
         with without_autocast(features):
             unit = unit_rows(at_least_float32(features))
             losses = []
             for name, prototypes in blocks.items():
-                scores = unit @ prototypes.to(unit).T / self.temperature
+                prototypes = prototypes.to(unit)
+                if moved_blocks is None:
+                    scores = unit @ prototypes.T
+                else:
+                    later = moved_blocks[name].to(unit)
+                    # The value is that of the old rows, the gradient that of the moved ones.
+                    scores = unit @ later.T + unit.detach() @ (prototypes - later).T
+                scores = scores / self.temperature
                 if self.groups is not None:
-                    losses.append(_mean_of_valid(self._multi_positive(scores, labels), labels))
-                    continue
-                loss = _mean_of_valid(
-                    functional.cross_entropy(
-                        scores, labels, ignore_index=OUTLIER, reduction='none'), labels)
-                losses.append((loss - self.margin).relu() if name == 'mean' else loss)
+                    each = self._multi_positive(scores, labels)
+                elif soft_labels is not None:
+                    each = -(soft_labels * scores.log_softmax(1)).sum(1)
+                else:
+                    each = functional.cross_entropy(
+                        scores, labels, ignore_index=OUTLIER, reduction='none')
+                loss = _mean_of_valid(each if weights is None else weights * each, labels)
+                if name == 'mean' and self.groups is None:
+                    loss = (loss - self.margin).relu()
+                losses.append(loss)
             return torch.stack(losses).mean()
+
+    def forward(self,
+                features: Tensor,
+                labels: Tensor,
+                soft_labels: Tensor | None = None,
+                weights: Tensor | None = None) -> Tensor:
+        """Compute the loss, by the name that losses have in PyTorch.
+
+        Args:
+            features: see :meth:`loss`.
+            labels: see :meth:`loss`.
+            soft_labels: see :meth:`loss`.
+            weights: see :meth:`loss`.
+
+        Returns:
+            Scalar, see :meth:`loss`.
+        """
+        return self.loss(features, labels, soft_labels, weights)
+
+    __call__ = forward
 
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Move the prototypes of the clusters in the batch.
 
-        To be called once per optimiser step, after the backward pass, by every rank.
-        All ranks then hold the same prototypes, the ones that a single process would
-        compute from the whole batch.
+        To be called after the backward pass.
 
         Args:
-            features: shape ``(N, D)``, as for :meth:`forward`; N the same on all ranks
-                if they are gathered.
+            features: shape ``(N, D)``, as for :meth:`loss`.
             labels: shape ``(N,)``.
 
         Raises:
             RuntimeError: before the first :meth:`reset`.
         """
         blocks = self._blocks_on(features.device)
+        if len(features) == 0:
+            return
         with without_autocast(features):
             unit = unit_rows(at_least_float32(features.detach())).to(self.prototypes)
-            if self.gather:
-                unit, labels = gather_rows(unit), gather_rows(labels)
-            if len(unit) == 0:
-                return
             # Row k marks the images of cluster k, none for outliers. Sums over rows of it
             # are deterministic on every device, unlike scattered additions.
             members = torch.arange(self.num_prototypes, device=labels.device)[:, None] == labels
-            moved = []
+            after = []
             for name, old in blocks.items():
                 if name == 'hard':
                     # Distance from the block of means, if there is one, before it moves.
-                    moved.append(self._step(old, *_hardest(
+                    after.append(self._step(old, *_hardest(
                         unit, members, blocks.get('mean', old))))
                 elif self.mean_update == 'cluster':
-                    moved.append(self._step(old, *_means(unit, members)))
+                    after.append(self._step(old, *_means(unit, members)))
                 else:
-                    moved.append(self._step_by_step(old, unit, members))
-            self.prototypes = torch.cat(moved)
-
-    def extra_repr(self) -> str:
-        """Show the settings."""
-        return (f'mode={self.mode!r}, temperature={self.temperature}, momentum={self.momentum}, '
-                f'margin={self.margin}, num_candidates={self.num_candidates}, '
-                f'mean_update={self.mean_update!r}')
+                    after.append(self._step_by_step(old, unit, members))
+            self.prototypes = torch.cat(after)
 
     def _blocks_on(self, device: torch.device) -> dict[str, Tensor]:
         """Return the prototypes of each block, after moving them if need be."""
@@ -227,6 +287,7 @@ class ClusterMemory(nn.Module):
             Shape ``(N,)``.
         """
         own = self.groups[labels.clamp(min=0)]
+        # The own prototype and that of the other modality, if the cluster has both: (N, K).
         positive = own[:, None] == self.groups
         num_positives = positive.sum(1, keepdim=True)
         size = min(self.num_candidates, scores.shape[1])
@@ -235,6 +296,7 @@ class ClusterMemory(nn.Module):
         # themselves come last and are in the set anyway.
         places = torch.arange(size, device=scores.device) < self.num_candidates - num_positives
         candidate = torch.zeros_like(positive).scatter_(1, nearest, places) | positive
+        # The mean over the positives of -log softmax: the denominator is common to all.
         log_total = scores.masked_fill(~candidate, -torch.inf).logsumexp(1)
         return log_total - (scores * positive).sum(1) / num_positives.squeeze(1)
 
@@ -263,6 +325,8 @@ def _means(unit: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
 
 def _hardest(unit: Tensor, members: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """Find the image of each cluster least similar to its row of ``reference``."""
+    # A cluster without images has no finite entry; whichever image argmin then names, the
+    # mark beside it keeps the row as it is.
     similarity = (reference @ unit.T).masked_fill(~members, torch.inf)
     return unit[similarity.argmin(1)], members.any(1)
 
