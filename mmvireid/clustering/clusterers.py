@@ -9,6 +9,7 @@ from sklearn.cluster import DBSCAN
 
 from mmvireid.registry import TASK_UTILS
 from mmvireid.search.topk import float_rows
+from mmvireid.utils.errors import InputError
 from mmvireid.utils.processes import main_process_computes
 
 from .encoding import distinct_rows, k_reciprocal_encoding
@@ -64,12 +65,12 @@ def disjoint_subsets(num_images: int, ratio: float,
         tuple: two index arrays, ascending.
 
     Raises:
-        ValueError: if two disjoint subsets of this share do not exist.
+        InputError: if two disjoint subsets of this share do not exist.
     """
     if ratio == 1:
         return np.arange(num_images), np.arange(num_images)
     if not 0 < ratio <= 0.5:
-        raise ValueError(f'ratio must be in (0, 0.5] or 1, got {ratio}')
+        raise InputError(f'ratio must be in (0, 0.5] or 1, got {ratio}')
     order = generator.permutation(num_images)
     size = int(num_images * ratio)
     # Of an odd number the last image goes to the second half rather than to neither.

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmvireid.utils.errors import ConfigError
+
 
 @dataclass(frozen=True, eq=False)
 class ClusterMatch:
@@ -21,7 +23,7 @@ class ClusterMatch:
             -1 for none.
 
     Raises:
-        ValueError: if a map points to a cluster that there is not.
+        ConfigError: if a map points to a cluster that there is not.
 
     Examples:
         >>> import numpy as np
@@ -38,8 +40,8 @@ class ClusterMatch:
         maps = (self.visible_to_infrared, self.infrared_to_visible)
         for own, other, name in (*zip(maps, maps[::-1], ('visible', 'infrared')), ):
             if len(own) and not (own.min() >= -1 and own.max() < len(other)):
-                raise ValueError(f'partners of {name} clusters must be -1 or one of the '
-                                 f'{len(other)} clusters of the other modality, got {own}')
+                raise ConfigError(f'partners of {name} clusters must be -1 or one of the '
+                                  f'{len(other)} clusters of the other modality, got {own}')
 
 
 def join_matched(labels: np.ndarray, modality: np.ndarray, match: ClusterMatch) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 
 from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import ImageSet, Prototypes, PseudoLabels, Term
+from mmvireid.utils.errors import InputError
 
 from .matching import ClusterMatch, join_matched
 from .prototypes import cluster_centroids, modality_prototypes
@@ -165,7 +166,7 @@ def _positions(labels: np.ndarray, numbers: np.ndarray, rows: np.ndarray) -> np.
     kept = rows & (labels >= 0)
     unknown = np.setdiff1d(labels[kept], numbers)
     if len(unknown):
-        raise ValueError(f'a refinement gave images the label {unknown[0]}, which is no cluster '
+        raise InputError(f'a refinement gave images the label {unknown[0]}, which is no cluster '
                          'of their modality: use a plan that has prototypes for it')
     positions = np.full(len(labels), -1, dtype=np.int64)
     positions[kept] = np.searchsorted(numbers, labels[kept])

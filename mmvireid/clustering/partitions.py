@@ -7,6 +7,7 @@ import numpy as np
 
 from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import ImageSet, Modality, PseudoLabels
+from mmvireid.utils.errors import ConfigError
 
 from .clusterers import disjoint_subsets
 
@@ -59,9 +60,9 @@ class _OnSubsetOfVisible:
 
     def __init__(self, visible_ratio: float, subset: int, descriptor: str) -> None:
         if subset not in (0, 1):
-            raise ValueError(f'subset must be 0 or 1, got {subset}')
+            raise ConfigError(f'subset must be 0 or 1, got {subset}')
         if visible_ratio != 1 and not 0 < visible_ratio <= 0.5:
-            raise ValueError(f'visible_ratio must be in (0, 0.5] or 1, got {visible_ratio}')
+            raise ConfigError(f'visible_ratio must be in (0, 0.5] or 1, got {visible_ratio}')
         self.visible_ratio = visible_ratio
         self.subset = subset
         self.descriptor = descriptor

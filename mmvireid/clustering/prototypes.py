@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mmvireid.utils.errors import InputError
+
 Array = np.ndarray | torch.Tensor
 
 
@@ -39,7 +41,7 @@ def cluster_centroids(features: Array, labels: Array) -> torch.Tensor:
         torch.Tensor: shape ``(K, D)`` on the device of ``features``, not normalised.
 
     Raises:
-        ValueError: if a cluster between 0 and the last has no image.
+        InputError: if a cluster between 0 and the last has no image.
 
     Examples:
         >>> import torch
@@ -52,13 +54,13 @@ def cluster_centroids(features: Array, labels: Array) -> torch.Tensor:
     features = torch.as_tensor(features)
     labels = torch.as_tensor(labels, device=features.device).long()
     if labels.shape != features.shape[:1]:
-        raise ValueError(f'{len(features)} features got labels of shape {tuple(labels.shape)}')
+        raise InputError(f'{len(features)} features got labels of shape {tuple(labels.shape)}')
     kept = labels >= 0
     labels = labels[kept]
     num = int(labels.max()) + 1 if len(labels) else 0
     counts = torch.bincount(labels, minlength=num)
     if bool((counts == 0).any()):
-        raise ValueError(
+        raise InputError(
             f'cluster {int((counts == 0).nonzero()[0])} of {num} has no image; number clusters '
             'from 0 without gaps')
     sums = features.new_zeros(num, features.shape[1])
@@ -99,7 +101,7 @@ def modality_prototypes(features: Array, labels: Array, modality: Array) -> Moda
         each image.
 
     Raises:
-        ValueError: if lengths do not agree.
+        InputError: if lengths do not agree.
 
     Examples:
         >>> import torch
@@ -114,7 +116,7 @@ def modality_prototypes(features: Array, labels: Array, modality: Array) -> Moda
     labels = torch.as_tensor(labels, device=features.device).long()
     modality = torch.as_tensor(modality, device=features.device).long()
     if not len(features) == len(labels) == len(modality):
-        raise ValueError(
+        raise InputError(
             f'{len(features)} features, {len(labels)} labels and {len(modality)} modalities')
     kept = labels >= 0
     # Twice the cluster plus the modality orders clusters first, visible before infrared.

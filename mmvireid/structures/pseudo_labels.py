@@ -7,6 +7,8 @@ import numpy as np
 from scipy import sparse
 from torch import Tensor
 
+from mmvireid.utils.errors import InputError
+
 
 @dataclass(frozen=True, eq=False)
 class Prototypes:
@@ -92,7 +94,7 @@ class PseudoLabels:
         problem: why nothing can be learned from these labels, None if something can.
 
     Raises:
-        ValueError: if a term names a memory without prototypes.
+        InputError: if a term names a memory without prototypes.
     """
 
     labels: np.ndarray
@@ -106,7 +108,7 @@ class PseudoLabels:
     def __post_init__(self) -> None:
         for term in self.terms:
             if term.memory not in self.prototypes:
-                raise ValueError(f'a term compares images with the memory "{term.memory}", which '
+                raise InputError(f'a term compares images with the memory "{term.memory}", which '
                                  f'has no prototypes; there are {sorted(self.prototypes)}')
 
     @property

@@ -8,7 +8,7 @@ from torch.utils.data import Sampler
 
 from mmvireid.registry import DATA_SAMPLERS
 from mmvireid.structures import Modality, PseudoLabels
-from mmvireid.utils.errors import DatasetError
+from mmvireid.utils.errors import ConfigError, DatasetError, InputError, UsageError
 
 from ..branch_index import BranchIndex
 
@@ -51,7 +51,7 @@ class ClusterSampler(Sampler):
         seed: the runner's seed; None draws one that all ranks share.
 
     Raises:
-        ValueError: if there is no turn, or nothing to draw in a step.
+        ConfigError: if there is no turn, or nothing to draw in a step.
     """
 
     def __init__(self,
@@ -65,13 +65,13 @@ class ClusterSampler(Sampler):
                  seed: int | None = None) -> None:
         clusters = (num_visible_clusters, num_infrared_clusters)
         if min(clusters) < 0 or max(clusters) < 1 or min(num_instances, num_steps) < 1:
-            raise ValueError(
+            raise ConfigError(
                 'a step needs clusters and images: num_visible_clusters, num_infrared_clusters, '
                 f'num_instances and num_steps are {clusters[0]}, {clusters[1]}, '
                 f'{num_instances} and {num_steps}')
         if isinstance(turns, str) or not turns:
-            raise ValueError('turns must list at least one branch, for example ["intra"], got '
-                             f'{turns!r}')
+            raise ConfigError('turns must list at least one branch, for example ["intra"], got '
+                              f'{turns!r}')
         self.dataset = dataset
         self.turns = tuple(turns)
         self.num_clusters = {Modality.VISIBLE: clusters[0], Modality.INFRARED: clusters[1]}
@@ -93,15 +93,15 @@ class ClusterSampler(Sampler):
                 told apart by the modality.
 
         Raises:
-            ValueError: if there is not one label per image, or no turn has labels.
+            InputError: if there is not one label per image, or no turn has labels.
         """
         for name, pseudo in found.items():
             if np.shape(pseudo.labels) != (len(self.dataset), ):
-                raise ValueError(
+                raise InputError(
                     f'{len(self.dataset)} images need as many pseudo labels, got an array of '
                     f'shape {np.shape(pseudo.labels)} for branch "{name}"')
         if not set(found) & set(self.turns):
-            raise ValueError(f'none of the turns {list(self.turns)} has labels, only '
+            raise InputError(f'none of the turns {list(self.turns)} has labels, only '
                              f'{sorted(found)}')
         self._labels = {name: np.array(pseudo.labels) for name, pseudo in found.items()}
 
@@ -121,7 +121,7 @@ class ClusterSampler(Sampler):
     def __iter__(self) -> Iterator[BranchIndex]:
         """Yield the image indices of this rank."""
         if not self._labels:
-            raise RuntimeError(
+            raise UsageError(
                 'ClusterSampler has no pseudo labels: a hook must call set_labels before the '
                 'first epoch')
         substitute = next(name for name in self.turns if name in self._labels)

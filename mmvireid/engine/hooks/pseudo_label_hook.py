@@ -11,9 +11,10 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmvireid.compat import is_resuming
 from mmvireid.registry import HOOKS, LABELLERS, TASK_UTILS
 from mmvireid.structures import ClusteringEpoch, ImageSet, PseudoLabels
-from mmvireid.utils.errors import ClusteringError
+from mmvireid.utils.errors import ClusteringError, ConfigError
 
 from .clustering_record import ClusteringRecord
 
@@ -107,7 +108,7 @@ class PseudoLabelHook(Hook):
             unknown = [name for name in runner.train_dataloader.sampler.turns
                        if name not in known]
             if unknown:
-                raise ValueError(
+                raise ConfigError(
                     f'train_dataloader.sampler.turns names the branch "{unknown[0]}", but {owner} '
                     f'has only {", ".join(sorted(known))}')
         logger = logging.getLogger('mmvireid')
@@ -169,7 +170,7 @@ class PseudoLabelHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take the clusters back when a run is resumed."""
-        if runner._resume:
+        if is_resuming(runner):
             for name, saved in checkpoint.get('pseudo_labels', {}).items():
                 if name in self._fallbacks:
                     # Tensors of a checkpoint are loaded onto the device of the model.

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from mmvireid.registry import MODELS
 from mmvireid.structures import BatchInfo, Modality, PseudoLabels, Term
+from mmvireid.utils.errors import ConfigError, InputError, UsageError
 
 from ..memories import ClusterMemory
 from ..necks import BNNeck
@@ -77,7 +78,7 @@ class _Branch:
 
     def __post_init__(self) -> None:
         if self.cross_gradient not in ('fixed', 'moved'):
-            raise ValueError(
+            raise ConfigError(
                 f"cross_gradient must be 'fixed' or 'moved', got {self.cross_gradient!r}")
         self.feature_losses = {
             name: MODELS.build(cfg) for name, cfg in (self.losses or {}).items()}
@@ -171,11 +172,11 @@ class ClusterContrastHead(ReIDHead):
             found: branch -> its pseudo labels in this epoch.
 
         Raises:
-            ValueError: if the head has no such branch.
+            InputError: if the head has no such branch.
         """
         for name, labels in found.items():
             if name not in self._branches:
-                raise ValueError(
+                raise InputError(
                     f'the head has no branch "{name}", only {sorted(self._branches)}: name the '
                     'same branches in model.head and in the pseudo-label hook')
             self._branches[name].reset(labels, self.bnneck.weight.device)
@@ -212,11 +213,11 @@ class ClusterContrastHead(ReIDHead):
             Scalars, see :meth:`loss`.
 
         Raises:
-            RuntimeError: if no memory was filled for the branch.
+            UsageError: if no memory was filled for the branch.
         """
         branch = self._branches.get(info.branch)
         if branch is None or not branch.filled:
-            raise RuntimeError(
+            raise UsageError(
                 'no pseudo labels have been set: training with ClusterContrastHead needs a '
                 'PseudoLabelHook')
         named = {'base': features} if isinstance(features, Tensor) else features

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmvireid.registry import MODELS
+from mmvireid.utils.errors import ConfigError, InputError
 
 from ..utils import at_least_float32, unit_rows, without_autocast
 
@@ -65,7 +66,7 @@ class ClusterMemory:
             of steps is read from the labels, for which a GPU waits.
 
     Raises:
-        ValueError: if an argument is unknown or out of range.
+        ConfigError: if an argument is unknown or out of range.
 
     Examples:
         >>> import torch
@@ -95,17 +96,17 @@ class ClusterMemory:
                  num_candidates: int = 50,
                  mean_update: str = 'cluster') -> None:
         if mode not in BLOCKS:
-            raise ValueError(f'mode must be one of {list(BLOCKS)}, got {mode!r}')
+            raise ConfigError(f'mode must be one of {list(BLOCKS)}, got {mode!r}')
         if mean_update not in ('cluster', 'sample'):
-            raise ValueError(f"mean_update must be 'cluster' or 'sample', got {mean_update!r}")
+            raise ConfigError(f"mean_update must be 'cluster' or 'sample', got {mean_update!r}")
         if mean_update == 'sample' and mode == 'hard':
-            raise ValueError("mode='hard' has no mean prototypes that mean_update could concern")
+            raise ConfigError("mode='hard' has no mean prototypes that mean_update could concern")
         if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}')
+            raise ConfigError(f'temperature must be positive, got {temperature}')
         if not 0 <= momentum <= 1:
-            raise ValueError(f'momentum must be between 0 and 1, got {momentum}')
+            raise ConfigError(f'momentum must be between 0 and 1, got {momentum}')
         if num_candidates < 1:
-            raise ValueError(f'num_candidates must be at least 1, got {num_candidates}')
+            raise ConfigError(f'num_candidates must be at least 1, got {num_candidates}')
         self.mode = mode
         self.temperature = temperature
         self.momentum = momentum
@@ -138,13 +139,13 @@ class ClusterMemory:
                 length until its first update, which always ends on the unit sphere.
 
         Raises:
-            ValueError: if there is no centroid or the shapes do not fit.
+            InputError: if there is no centroid or the shapes do not fit.
         """
         if centroids.ndim != 2 or len(centroids) == 0:
-            raise ValueError('a memory needs centroids of shape (K, D) with K > 0, '
+            raise InputError('a memory needs centroids of shape (K, D) with K > 0, '
                              f'got {tuple(centroids.shape)}')
         if groups is not None and groups.shape != centroids.shape[:1]:
-            raise ValueError(f'{len(centroids)} centroids got groups of shape '
+            raise InputError(f'{len(centroids)} centroids got groups of shape '
                              f'{tuple(groups.shape)}')
         rows = at_least_float32(centroids.detach())
         # A copy in any case: later changes of the caller's tensors must not reach the memory.
@@ -180,10 +181,10 @@ class ClusterMemory:
 
         Raises:
             RuntimeError: before the first :meth:`reset`.
-            ValueError: if there are soft labels and groups.
+            InputError: if there are soft labels and groups.
         """
         if soft_labels is not None and self.groups is not None:
-            raise ValueError('soft labels are for memories without groups, where an image has one '
+            raise InputError('soft labels are for memories without groups, where an image has one '
                              'target')
         blocks = self._blocks_on(features.device)
         moved_blocks = None if moved is None else moved._blocks_on(features.device)
