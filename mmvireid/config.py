@@ -2,9 +2,10 @@
 
 import inspect
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence, Union
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -60,9 +61,9 @@ _STARTED_BY = {
 }
 
 
-def load_config(path: Union[str, os.PathLike],
-                options: Optional[dict] = None,
-                work_dir: Optional[str] = None,
+def load_config(path: str | os.PathLike,
+                options: dict | None = None,
+                work_dir: str | None = None,
                 launcher: str = 'none') -> Config:
     """Read a config file and prepare the run it describes.
 
@@ -91,9 +92,9 @@ def load_config(path: Union[str, os.PathLike],
     return _load_run(files[-1], _divide_options(files, options)[-1], folder, launcher)
 
 
-def load_stages(path: Union[str, os.PathLike],
-                options: Optional[dict] = None,
-                work_dir: Optional[str] = None,
+def load_stages(path: str | os.PathLike,
+                options: dict | None = None,
+                work_dir: str | None = None,
                 launcher: str = 'none') -> list[Config]:
     """Read a config file and prepare its runs: one for each stage.
 
@@ -126,7 +127,7 @@ def load_stages(path: Union[str, os.PathLike],
     ]
 
 
-def stage_files(path: Union[str, os.PathLike]) -> list[str]:
+def stage_files(path: str | os.PathLike) -> list[str]:
     """List the configs of a chain's stages.
 
     Args:
@@ -152,7 +153,7 @@ def stage_files(path: Union[str, os.PathLike]) -> list[str]:
     return [os.path.join(Path(path).parent, str(file)) for file in cfg.stages]
 
 
-def _work_dir_of_chain(path: Union[str, os.PathLike], work_dir: Optional[str],
+def _work_dir_of_chain(path: str | os.PathLike, work_dir: str | None,
                        options: dict) -> str:
     """Return the work directory of a chain; it may be given as an option, which is taken out."""
     chosen = options.pop('work_dir', None)
@@ -203,7 +204,7 @@ def _problems(file: str, options: dict) -> dict[str, ConfigError]:
     return found
 
 
-def _load_run(path: Union[str, os.PathLike], options: dict, work_dir: Optional[str],
+def _load_run(path: str | os.PathLike, options: dict, work_dir: str | None,
               launcher: str) -> Config:
     """Read the config of one run and prepare it."""
     cfg = _read(path, options)
@@ -258,7 +259,7 @@ def check_moved_keys(node: Any, key: str = '') -> None:
         check_moved_keys(value, here)
 
 
-def _read(path: Union[str, os.PathLike], options: Optional[dict] = None) -> Config:
+def _read(path: str | os.PathLike, options: dict | None = None) -> Config:
     """Read a file and apply overrides.
 
     Raises:
@@ -410,7 +411,7 @@ def _check_loaders(node: Any, name: str = '') -> None:
                 f'set it to 1 or more, or leave {option} out.')
 
 
-def as_list(configs: Union[dict, Sequence[dict]]) -> list:
+def as_list(configs: dict | Sequence[dict]) -> list:
     """Return one config or several as a list.
 
     Args:

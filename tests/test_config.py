@@ -95,7 +95,7 @@ def test_a_name_of_an_earlier_version_is_answered_by_the_new_one(tmp_path, text,
 
 
 @pytest.mark.parametrize(('name', 'text', 'said'), [
-    ('weights.pth', 'PK', r'Only py/yml/yaml/json type are supported now! \(OSError\)'),
+    ('weights.pth', 'PK', 'is no config file, their names end in .py'),
     ('own.py', 'a = unknown + 1', r"'unknown' is not defined \(NameError\)"),
     ('own.py', 'a = dict(', r'own.py cannot be used: .*SyntaxError'),
     ('own.py', 'a = [1][2]', r'list index out of range \(IndexError\)'),

@@ -10,7 +10,6 @@ Examples:
 """
 
 import argparse
-from typing import Optional
 
 import torch
 
@@ -61,7 +60,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def use_mixed_precision(wrapper: Optional[dict]) -> None:
+def use_mixed_precision(wrapper: dict | None) -> None:
     """Replace an optimiser wrapper of a config by its twin for mixed precision."""
     kind = (wrapper or {}).get('type')
     if kind is None or kind in MIXED_PRECISION.values():

@@ -1,8 +1,8 @@
 """What the figures of the documentation have in common."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -42,7 +42,7 @@ def bare(axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def draw_all(figures: Dict[str, Callable[[], Image.Image]]) -> None:
+def draw_all(figures: dict[str, Callable[[], Image.Image]]) -> None:
     """Draw the figures of a page into docs/_static, or into the folder ``--out``.
 
     Args:

@@ -7,7 +7,6 @@ import re
 import socket
 import sys
 from pathlib import Path
-from typing import Union
 
 from mmvireid.utils.errors import WorkDirError
 from mmvireid.utils.processes import launched_processes
@@ -26,7 +25,7 @@ _UNFINISHED = re.compile(
 _held: dict[tuple[int, str], int] = {}
 
 
-def lock_work_dir(folder: Union[str, os.PathLike], launcher: str = 'none',
+def lock_work_dir(folder: str | os.PathLike, launcher: str = 'none',
                   name: str = LOCK) -> None:
     """Make a folder the own of this run until its process ends.
 
@@ -74,7 +73,7 @@ def lock_work_dir(folder: Union[str, os.PathLike], launcher: str = 'none',
         _remove_unfinished(folder)
 
 
-def _remove_unfinished(folder: Union[str, os.PathLike]) -> None:
+def _remove_unfinished(folder: str | os.PathLike) -> None:
     """Delete what killed runs were writing: here, and in the folders of logs and pictures."""
     for parent, folders, files in os.walk(folder):
         depth = len(Path(parent).relative_to(folder).parts)

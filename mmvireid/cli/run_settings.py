@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.config import Config
 
@@ -98,7 +98,7 @@ def record_settings(cfg: Config, keep_start: bool = False) -> None:
     write_atomically(json.dumps(settings, indent=1, sort_keys=True).encode(), path)
 
 
-def find_same_run(cfg: Config, folder: str) -> Optional[str]:
+def find_same_run(cfg: Config, folder: str) -> str | None:
     """Find the last checkpoint of a finished run that computes the same as a config.
 
     Args:

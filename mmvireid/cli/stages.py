@@ -1,8 +1,8 @@
 """Running a chain of stages."""
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 import torch
 from mmengine.config import Config
@@ -21,8 +21,8 @@ from .runs import run_training
 
 
 def train_stages(stages: Sequence[Config],
-                 resume: Optional[str] = None,
-                 reuse: Optional[str] = None) -> None:
+                 resume: str | None = None,
+                 reuse: str | None = None) -> None:
     """Train the stages of a method one after the other; a single run is a chain of one.
 
     Each stage is an ordinary run that starts from the last weights of the one before it: its
@@ -92,7 +92,7 @@ def train_stages(stages: Sequence[Config],
         torch.cuda.empty_cache()
 
 
-def _resume_points(stages: Sequence[Config], resume: Optional[str]) -> list[Optional[str]]:
+def _resume_points(stages: Sequence[Config], resume: str | None) -> list[str | None]:
     """Return the checkpoint that each stage goes on from, None where there is none."""
     folders = [cfg.work_dir for cfg in stages]
     own = [find_checkpoint(folder) for folder in folders]
@@ -112,7 +112,7 @@ def _resume_points(stages: Sequence[Config], resume: Optional[str]) -> list[Opti
             folder = folders[0] if len(folders) == 1 else Path(folders[0]).parent
             _say(f'{folder} holds no checkpoint yet: training starts at the beginning.')
         return own
-    points: list[Optional[str]] = [None] * len(stages)
+    points: list[str | None] = [None] * len(stages)
     inside = [number for number, folder in enumerate(folders)
               if Path(resume).resolve().parent == Path(folder).resolve()]
     if not inside and len(stages) > 1:

@@ -3,8 +3,8 @@
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence, Union
 
 from mmengine.config import Config
 
@@ -12,7 +12,7 @@ from mmvireid.utils.errors import ConfigError, WorkDirError
 from mmvireid.utils.files import write_atomically
 
 
-def check_work_dir(path: Union[str, os.PathLike]) -> None:
+def check_work_dir(path: str | os.PathLike) -> None:
     """Make sure that results can be written before hours are spent on them.
 
     Args:
@@ -34,7 +34,7 @@ def check_work_dir(path: Union[str, os.PathLike]) -> None:
             'with --work-dir.') from error
 
 
-def check_out_file(path: Union[str, os.PathLike]) -> None:
+def check_out_file(path: str | os.PathLike) -> None:
     """Make sure that a file of results can be written before they are computed.
 
     Args:
@@ -49,7 +49,7 @@ def check_out_file(path: Union[str, os.PathLike]) -> None:
     check_work_dir(Path(path).parent)
 
 
-def claim_folder(folder: Union[str, os.PathLike], stages: Sequence[Config],
+def claim_folder(folder: str | os.PathLike, stages: Sequence[Config],
                  **more: object) -> None:
     """Make sure that the results in a folder belong to what is asked for now.
 

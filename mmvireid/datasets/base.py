@@ -3,7 +3,8 @@
 import os
 from abc import abstractmethod
 from collections import Counter
-from typing import Any, Callable, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset

@@ -4,8 +4,8 @@ import codecs
 import os
 import re
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from mmvireid.utils.errors import DatasetError
 

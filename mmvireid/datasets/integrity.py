@@ -8,7 +8,8 @@ cannot be met. So these checks count each folder and name what differs.
 import os
 import re
 from collections import Counter, defaultdict
-from typing import Callable, Iterable, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from mmvireid.evaluation.functional.protocols import (
     SYSU_INFRARED_CAMERAS,

@@ -2,7 +2,8 @@
 
 import csv
 import os
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from mmvireid.registry import DATASETS
 from mmvireid.structures import Modality

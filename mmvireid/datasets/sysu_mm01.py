@@ -1,7 +1,8 @@
 """Reader of SYSU-MM01's raw folders."""
 
 import os
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log

@@ -1,7 +1,7 @@
 """Descriptors of the whole training set, on every process."""
 
 import copy
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch

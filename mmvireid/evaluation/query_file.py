@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Dict, Mapping, Optional, Tuple, Union
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from mmvireid.utils.files import write_atomically
 from mmvireid.utils.paths import path_as_text
 
 
-def write_query_file(path: Union[str, os.PathLike], dataset: Optional[str], images: ImageSet,
+def write_query_file(path: str | os.PathLike, dataset: str | None, images: ImageSet,
                      queries: Mapping[str, Mapping[str, np.ndarray]],
-                     details: Mapping[Tuple[str, str], Mapping[str, RankMetrics]]) -> None:
+                     details: Mapping[tuple[str, str], Mapping[str, RankMetrics]]) -> None:
     """Write rank of the first match and average precision of each query.
 
     Args:
@@ -49,7 +49,7 @@ def write_query_file(path: Union[str, os.PathLike], dataset: Optional[str], imag
     write_atomically(json.dumps(document).encode(), path)
 
 
-def read_query_file(path: Union[str, os.PathLike]) -> Dict:
+def read_query_file(path: str | os.PathLike) -> dict:
     """Read what :func:`write_query_file` wrote.
 
     Args:

@@ -1,7 +1,7 @@
 """Numbers for the reader: mean and std over trials, as a table."""
 
 import re
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 

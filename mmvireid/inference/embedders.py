@@ -3,7 +3,7 @@
 import json
 import os
 from functools import cached_property
-from typing import Any, Optional, Protocol, Union
+from typing import Any, Protocol
 
 import torch
 from mmengine.config import Config
@@ -26,7 +26,7 @@ from mmvireid.utils.errors import (
     InputError,
 )
 
-PathLike = Union[str, os.PathLike]
+PathLike = str | os.PathLike
 
 
 class Embedder(Protocol):
@@ -66,8 +66,8 @@ class TorchEmbedder:
 
     def __init__(self,
                  cfg: Config,
-                 checkpoint: Optional[PathLike] = None,
-                 device: Union[str, torch.device, None] = None) -> None:
+                 checkpoint: PathLike | None = None,
+                 device: str | torch.device | None = None) -> None:
         self.device = choose_device(device)
         self.cfg = cfg
         self.model = build_network(cfg, checkpoint).to(self.device)
@@ -103,7 +103,7 @@ class OnnxEmbedder:
     def __init__(self,
                  path: PathLike,
                  cfg: Config,
-                 device: Union[str, torch.device, None] = None) -> None:
+                 device: str | torch.device | None = None) -> None:
         path = os.fspath(path)
         if not os.path.isfile(path):
             raise CheckpointError(f'there is no exported model "{path}".')
@@ -116,7 +116,7 @@ class OnnxEmbedder:
         self.path = path
         self.fingerprint: str = notes['fingerprint']
         #: The modality whose images it takes, None for both.
-        self.modality: Optional[Modality] = (
+        self.modality: Modality | None = (
             None if notes['modality'] == 'both' else Modality[notes['modality'].upper()])
         _check_same_network(path, json.loads(notes['network']), describe_network(cfg))
 
@@ -144,7 +144,7 @@ class OnnxEmbedder:
         return dict(zip(names, map(torch.from_numpy, self.session.run(names, feed))))
 
 
-def build_network(cfg: Config, checkpoint: Optional[PathLike] = None) -> nn.Module:
+def build_network(cfg: Config, checkpoint: PathLike | None = None) -> nn.Module:
     """Build the network of a config for testing, with its weights.
 
     Nothing is downloaded for the network itself: pre-trained weights would be replaced.
@@ -167,7 +167,7 @@ def build_network(cfg: Config, checkpoint: Optional[PathLike] = None) -> nn.Modu
     return model
 
 
-def choose_device(device: Union[str, torch.device, None]) -> torch.device:
+def choose_device(device: str | torch.device | None) -> torch.device:
     """Check a device, or choose one.
 
     Args:
@@ -243,7 +243,7 @@ def without_cache(pipeline: list) -> list:
             if isinstance(step, dict) else step for step in pipeline]
 
 
-def open_session(path: PathLike, device: Union[str, torch.device, None] = None) -> Any:
+def open_session(path: PathLike, device: str | torch.device | None = None) -> Any:
     """Open an exported file.
 
     Args:

@@ -1,6 +1,7 @@
 """Where the descriptors of a gallery are kept, and how queries find their nearest."""
 
-from typing import Protocol, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch

@@ -1,8 +1,9 @@
 """What people call images: paths, folders, lists and arrays, each with its modality."""
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Iterable, NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
 

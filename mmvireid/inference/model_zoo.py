@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import yaml
 
@@ -21,7 +21,7 @@ class ZooModel(NamedTuple):
 
     name: str
     config: Path
-    weights: Optional[str]
+    weights: str | None
 
 
 def zoo_root() -> Path:

@@ -1,6 +1,6 @@
 """Top-k search: one entry, several backends."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import torch

@@ -1,7 +1,7 @@
 """What a batch knows about its images, as tensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Sequence
 
 import torch
 from mmengine.dist import all_gather, get_world_size

@@ -1,7 +1,7 @@
 """What the clustering before an epoch has found."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 import numpy as np
 import torch

@@ -1,7 +1,7 @@
 """The outcome of one retrieval: distances, and who is who."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Mapping, Sequence
 
 import numpy as np
 import torch

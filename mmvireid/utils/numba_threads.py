@@ -2,8 +2,9 @@
 
 import threading
 import warnings
+from collections.abc import Callable
 from functools import wraps
-from typing import Any, Callable
+from typing import Any
 
 import numba
 import torch

@@ -4,9 +4,9 @@ import io
 import os
 import re
 import struct
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 

@@ -1,7 +1,7 @@
 """Where fewer digits would change the outcome: full float32, and nothing in half precision."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 import torch
 from torch import Tensor

@@ -6,8 +6,9 @@ single process, with or without ``torch.distributed``, the functions do the obvi
 
 import os
 import pickle
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as torch_dist
@@ -21,7 +22,7 @@ PATIENCE = timedelta(days=7)
 Result = TypeVar('Result')
 
 #: The default group and the patient group made beside it.
-_groups: Optional[Tuple[Any, Any]] = None
+_groups: tuple[Any, Any] | None = None
 
 
 def num_processes() -> int:

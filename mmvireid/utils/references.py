@@ -2,7 +2,8 @@
 
 import copy
 import re
-from typing import Any, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from mmengine.config import Config
 

@@ -1,6 +1,7 @@
 """The graph of a ranking as a heat map: who receives features from whom."""
 
-from typing import Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes

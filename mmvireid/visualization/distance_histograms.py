@@ -1,6 +1,6 @@
 """The modality gap as a picture: distances within a modality and across the two."""
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes

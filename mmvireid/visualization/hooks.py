@@ -1,8 +1,9 @@
 """Hooks that leave pictures beside the numbers."""
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Sequence
+from typing import ClassVar
 
 import numpy as np
 from mmengine.dist import master_only

@@ -1,7 +1,7 @@
 """Distances of image pairs, counted: within a modality and across the two."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Dict, Iterator, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from mmvireid.evaluation.functional import cosine_distance
 from mmvireid.search.topk import float_rows
 from mmvireid.utils.errors import InputError
 
-Array = Union[np.ndarray, torch.Tensor]
+Array = np.ndarray | torch.Tensor
 #: Images whose distances to all others are in memory at once.
 _BLOCK = 64
 #: Bins of the cosine distance before its range is known.
@@ -39,7 +39,7 @@ class PairHistogram:
 
     edges: np.ndarray
     counts: np.ndarray
-    at_one: Optional[np.ndarray]
+    at_one: np.ndarray | None
     sums: np.ndarray
 
     @property
@@ -57,7 +57,7 @@ class PairHistogram:
 
 def pair_histograms(features: Array,
                     modality: np.ndarray,
-                    identities: Optional[np.ndarray] = None,
+                    identities: np.ndarray | None = None,
                     *,
                     num_images: int = 500,
                     num_bins: int = 40,
@@ -65,7 +65,7 @@ def pair_histograms(features: Array,
                     k1: int = 30,
                     k2: int = 6,
                     backend: str = 'torch',
-                    **options: str) -> Dict[str, PairHistogram]:
+                    **options: str) -> dict[str, PairHistogram]:
     """Count the distances between some random images and all others.
 
     The distances themselves are those among all images, since a Jaccard distance depends
@@ -130,12 +130,12 @@ class _Kinds:
     itself, and where somebody is unknown.
     """
 
-    def __init__(self, modality: np.ndarray, identities: Optional[np.ndarray],
+    def __init__(self, modality: np.ndarray, identities: np.ndarray | None,
                  rows: np.ndarray) -> None:
         self.modality, self.identities, self.rows = modality, identities, rows
         self.shape = (1 if identities is None else 2, 2)
 
-    def blocks(self) -> Iterator[Tuple[slice, np.ndarray]]:
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield slices of the chosen images, each with kinds of shape ``(block, N)``."""
         for start in range(0, len(self.rows), _BLOCK):
             part = slice(start, min(start + _BLOCK, len(self.rows)))
@@ -189,8 +189,8 @@ def _add(counts: np.ndarray, sums: np.ndarray, kinds: np.ndarray, distances: np.
     sums += np.bincount(kinds, weights=distances, minlength=4)
 
 
-def _histogram(edges: np.ndarray, counts: np.ndarray, at_one: Optional[np.ndarray],
-               sums: np.ndarray, shape: Tuple[int, int]) -> PairHistogram:
+def _histogram(edges: np.ndarray, counts: np.ndarray, at_one: np.ndarray | None,
+               sums: np.ndarray, shape: tuple[int, int]) -> PairHistogram:
     """Give counts of kinds their two axes."""
     used = shape[0] * shape[1]
     return PairHistogram(edges, counts[:used].reshape(*shape, -1),

@@ -1,8 +1,8 @@
 """Ranking lists as a picture: a query, and what was found for it."""
 
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont

@@ -1,6 +1,7 @@
 """Pictures of re-identification for the backends of a run: files, TensorBoard, others."""
 
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.dist import master_only

@@ -8,8 +8,8 @@ Examples:
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from mmvireid.checkpoints import check_checkpoint
 from mmvireid.cli import (

@@ -1,6 +1,6 @@
 """P identities, K images of each modality, without replacement."""
 
-from typing import Iterator, Sized
+from collections.abc import Iterator, Sized
 
 import numpy as np
 

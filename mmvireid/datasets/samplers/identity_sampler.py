@@ -1,7 +1,7 @@
 """What the samplers of identities share."""
 
 from abc import abstractmethod
-from typing import Iterator, Sized
+from collections.abc import Iterator, Sized
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed

@@ -1,6 +1,6 @@
 """P identities, K images of each modality, with replacement."""
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """Surfaces: what a cloth looks like in colour and in infrared."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 

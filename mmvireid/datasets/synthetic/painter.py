@@ -1,7 +1,7 @@
 """Antialiased polygons filled with patterned, shaded cloth."""
 
 import math
-from typing import Callable
+from collections.abc import Callable
 
 import cv2
 import numpy as np

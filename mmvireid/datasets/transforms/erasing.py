@@ -1,6 +1,6 @@
 """Random erasing."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform

@@ -1,6 +1,6 @@
 """The end of every pipeline."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch

@@ -1,6 +1,6 @@
 """Transforms made of transforms."""
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose

@@ -1,6 +1,5 @@
 """Stop a run whose loss is no longer a number."""
 
-from typing import Optional
 
 import torch
 from mmengine.hooks import Hook
@@ -32,8 +31,8 @@ class CheckLossHook(Hook):
     def after_train_iter(self,
                          runner: Runner,
                          batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
         """Look at the losses of this iteration."""
         if not self.every_n_train_iters(runner, self.interval):
             return

@@ -13,7 +13,7 @@ from mmvireid.structures import Modality, PseudoLabels
 from mmvireid.utils.files import write_atomically
 from mmvireid.utils.records import read_record_if_complete
 
-from .records import record_to_go_on_with
+from .records import record_of_resumed_run
 
 #: Name of the file in the work directory.
 FILE = 'clustering.json'
@@ -35,7 +35,7 @@ class ClusteringRecord:
     def __init__(self, runner: Runner, compare: bool = True) -> None:
         self._identities = (
             np.asarray(runner.train_dataloader.dataset.identities) if compare else None)
-        path = record_to_go_on_with(runner, FILE)
+        path = record_of_resumed_run(runner, FILE)
         rows = (read_record_if_complete(path) or []) if path is not None else []
         self._rows = [row for row in rows if row['epoch'] <= runner.epoch]
 

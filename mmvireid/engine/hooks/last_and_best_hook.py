@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Optional
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
@@ -14,7 +13,7 @@ from mmvireid.utils.errors import MissingEntryError
 from mmvireid.utils.files import write_atomically
 from mmvireid.utils.records import read_record_if_complete
 
-from .records import record_to_go_on_with
+from .records import record_of_resumed_run
 
 _FILE = 'last_and_best.json'
 
@@ -46,15 +45,15 @@ class LastAndBestHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Take over the evaluations of the run that is resumed."""
-        path = record_to_go_on_with(runner, _FILE)
+        path = record_of_resumed_run(runner, _FILE)
         if path is not None:
             # Where it is broken, evaluations are recorded from here on.
             entries = (read_record_if_complete(path) or {}).get('history', [])
             self.history = [entry for entry in entries if entry['epoch'] <= runner.epoch]
         # One answer for all: ranks on other machines may not see the file.
-        owed = [is_resuming(runner) and self._lacks_validation(runner)]
-        broadcast_object_list(owed)
-        if owed[0]:
+        missed = [is_resuming(runner) and self._lacks_validation(runner)]
+        broadcast_object_list(missed)
+        if missed[0]:
             runner.logger.info(f'The validation of epoch {runner.epoch} is made up for.')
             runner.val_loop.run()
 
@@ -67,7 +66,7 @@ class LastAndBestHook(Hook):
             epoch % loop.val_interval == 0 or epoch == loop.max_epochs)
         return due and epoch not in [entry['epoch'] for entry in self.history]
 
-    def after_val_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Log and write the record after a validation.
 
         Raises:

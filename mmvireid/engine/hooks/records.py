@@ -1,14 +1,13 @@
 """Files in which a run keeps what happened in each epoch."""
 
 from pathlib import Path
-from typing import Optional
 
 from mmengine.runner import Runner
 
 from mmvireid.compat import is_resuming, loaded_checkpoint
 
 
-def record_to_go_on_with(runner: Runner, name: str) -> Optional[Path]:
+def record_of_resumed_run(runner: Runner, name: str) -> Path | None:
     """Find the record of the run that is resumed.
 
     It lies beside the checkpoint. A checkpoint that was moved may have lost it; then what

@@ -1,6 +1,6 @@
 """Distances of all trials from descriptors that were computed once."""
 
-from typing import Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor

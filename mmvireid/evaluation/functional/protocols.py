@@ -15,7 +15,7 @@ caller's random state stays as it was.
 
 import os
 import random
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.io import loadmat

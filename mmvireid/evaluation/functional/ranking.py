@@ -1,7 +1,6 @@
 """CMC, mAP and mINP of a ranking, by the rules of each data set."""
 
 from dataclasses import dataclass
-from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from mmvireid.utils.errors import InputError
 
 from .ranking_kernel import DROP_NOTHING, DROP_SAME_ROOM, DROP_SAME_SHOT, rank_matches
 
-Array = Union[np.ndarray, torch.Tensor]
+Array = np.ndarray | torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class RankMetrics:
 def rank_metrics(distance: Array,
                  query_ids: Array,
                  gallery_ids: Array,
-                 query_cams: Optional[Array] = None,
-                 gallery_cams: Optional[Array] = None,
+                 query_cams: Array | None = None,
+                 gallery_cams: Array | None = None,
                  *,
                  protocol: str,
                  max_rank: int = 20) -> RankMetrics:

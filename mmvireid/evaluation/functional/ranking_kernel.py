@@ -1,6 +1,5 @@
 """The inner loop of the ranking metrics, compiled by numba."""
 
-from typing import Tuple
 
 import numpy as np
 from numba import prange
@@ -28,7 +27,7 @@ def _is_dropped(drop, same_identity, query_cam, gallery_cam):
 @parallel_kernel()
 def rank_matches(distance: np.ndarray, query_codes: np.ndarray, gallery_codes: np.ndarray,
                  query_cams: np.ndarray, gallery_cams: np.ndarray, num_codes: int, drop: int,
-                 count_identities: bool) -> Tuple[np.ndarray, ...]:
+                 count_identities: bool) -> tuple[np.ndarray, ...]:
     """Rank the matches of each query without sorting its row.
 
     The few matches of a query are sorted; every other image is then counted at the first

@@ -2,8 +2,9 @@
 
 import json
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch

@@ -1,6 +1,6 @@
 """A backbone for images of two modalities."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn

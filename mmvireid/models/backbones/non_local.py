@@ -1,7 +1,7 @@
 """Non-local blocks among the blocks of a ResNet."""
 
 from collections import OrderedDict
-from typing import Sequence
+from collections.abc import Sequence
 
 from torch import nn
 

@@ -1,7 +1,8 @@
 """One copy of a module for each modality."""
 
+from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn

@@ -1,6 +1,7 @@
 """CIFT's inference as a scorer."""
 
-from typing import ClassVar, Mapping
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor

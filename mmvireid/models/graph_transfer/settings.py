@@ -1,6 +1,7 @@
 """The settings of CIFT's graph, which training and retrieval share."""
 
-from typing import Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from mmvireid.utils.errors import InputError
 

@@ -1,6 +1,7 @@
 """The head of CIFT: base branch, two graph branches, counterfactual intervention."""
 
-from typing import Callable, Mapping, NamedTuple, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional

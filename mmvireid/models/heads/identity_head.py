@@ -1,6 +1,6 @@
 """What heads that classify identities share."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 

@@ -1,7 +1,7 @@
 """What every head offers."""
 
 from abc import abstractmethod
-from typing import Sequence
+from collections.abc import Sequence
 
 from mmengine.model import BaseModule
 from torch import Tensor

@@ -1,6 +1,7 @@
 """Rows of all processes, with gradient."""
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.distributed as torch_dist

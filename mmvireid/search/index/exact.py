@@ -1,7 +1,7 @@
 """Exact search through descriptors on disk, block by block."""
 
 import warnings
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch

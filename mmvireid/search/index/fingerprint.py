@@ -1,7 +1,7 @@
 """Tell models apart by their weights."""
 
 import hashlib
-from typing import Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import nn

@@ -1,8 +1,9 @@
 """The gallery index: descriptors, and whose they are."""
 
 import secrets
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch

@@ -1,8 +1,9 @@
 """What an index knows of each image besides its descriptor."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 

@@ -10,8 +10,9 @@ import mmap
 import os
 import secrets
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 

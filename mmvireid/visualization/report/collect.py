@@ -1,6 +1,7 @@
 """Gather what a report shows, from a metric that has just evaluated a model."""
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +22,12 @@ _FEWEST_POINTS = 5
 
 def collect_report(metric: CrossModalityMetric,
                    *,
-                   explore: Optional[Sequence[str]] = None,
+                   explore: Sequence[str] | None = None,
                    topk: int = 10,
                    map_identities: int = 24,
                    map_images: int = 15,
-                   clustering: Optional[Sequence[dict]] = None
-                   ) -> Tuple[Dict[str, Any], List[str]]:
+                   clustering: Sequence[dict] | None = None
+                   ) -> tuple[dict[str, Any], list[str]]:
     """Collect numbers, ranked galleries, distances and a map of the descriptors.
 
     Numbers are those of the metric's last evaluation, for all settings and trials. What is
@@ -74,7 +75,7 @@ def collect_report(metric: CrossModalityMetric,
     return data, pool.paths
 
 
-def _table(metric: CrossModalityMetric, setting: str, trials: Sequence[Trial]) -> Dict[str, Any]:
+def _table(metric: CrossModalityMetric, setting: str, trials: Sequence[Trial]) -> dict[str, Any]:
     """Give all numbers of a setting."""
     rows = {}
     for ranking in metric.rankings:
@@ -97,7 +98,7 @@ def _table(metric: CrossModalityMetric, setting: str, trials: Sequence[Trial]) -
 
 
 def _view(metric: CrossModalityMetric, setting: str, trial: Trial, pool: ImagePool,
-          topk: int) -> Dict[str, Any]:
+          topk: int) -> dict[str, Any]:
     """Give what was found for each query of a trial, under every ranking."""
     query = pool.add(trial.query)
     rankings = {}
@@ -116,7 +117,7 @@ def _view(metric: CrossModalityMetric, setting: str, trial: Trial, pool: ImagePo
     return dict(setting=setting, trial=trial.name, query=query, rankings=rankings)
 
 
-def _map(images: ImageSet, pool: ImagePool, identities: int, per_modality: int) -> Optional[Dict]:
+def _map(images: ImageSet, pool: ImagePool, identities: int, per_modality: int) -> dict | None:
     """Lay some people's descriptors out in the plane, or give None where there are too few."""
     rows = choose_images(images.identity, images.modality, identities, per_modality, seed=0)
     if len(rows) < _FEWEST_POINTS:
@@ -128,7 +129,7 @@ def _map(images: ImageSet, pool: ImagePool, identities: int, per_modality: int) 
                 y=points[:, 1].round(4).tolist())
 
 
-def _shorten(paths: Sequence[str]) -> List[str]:
+def _shorten(paths: Sequence[str]) -> list[str]:
     """Leave out the folders that all paths share."""
     folders = [path.replace('\\', '/').split('/') for path in paths]
     shared = 0

@@ -1,7 +1,7 @@
 """A report as the last step of a test."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook

@@ -1,6 +1,6 @@
 """What a report shows of each query."""
 
-from typing import Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
