@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmvireid.compat import prepare_cpu_launch
-from mmvireid.config_check import check_keys
+from mmvireid.config_check import check_keys, default_value
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.paths import expand_path
 from mmvireid.utils.references import merge_options
@@ -272,6 +272,8 @@ def _read(path: str | os.PathLike, options: dict | None = None) -> Config:
     try:
         cfg = Config.fromfile(path)
         apply_options(cfg, options or {})
+    except ConfigError:
+        raise  # a ValueError that says already what to do
     except ImportError as error:
         # MMEngine's own message is the whole search path; what went wrong is its cause.
         raise ConfigError(
@@ -348,7 +350,7 @@ def apply_options(cfg: Config, options: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: as :func:`mmvireid.utils.references.merge_options`.
     """
-    merge_options(cfg, options, live=_LIVE_KEYS)
+    merge_options(cfg, options, live=_LIVE_KEYS, default=default_value)
 
 
 def _check_options(cfg: Config, options: dict) -> None:

@@ -117,6 +117,32 @@ def accepted_keys(part: Any) -> list[str] | None:
     return None
 
 
+def default_value(part: Any, key: str) -> Any:
+    """Return what a part takes for a key that its config leaves out.
+
+    Args:
+        part: entry of a config.
+        key: name of an argument.
+
+    Raises:
+        KeyError: if nothing of that type has the argument, or it must be given.
+
+    Examples:
+        >>> from mmvireid.config_check import default_value
+        >>> default_value(dict(type='TripletLoss'), 'margin')
+        0.3
+    """
+    for candidate in _candidates(part['type'] if isinstance(part, dict) else None):
+        for kind in inspect.getmro(candidate) if inspect.isclass(candidate) else (candidate, ):
+            function = vars(kind).get('__init__') if inspect.isclass(kind) else kind
+            if not inspect.isfunction(function):
+                continue
+            parameter = inspect.signature(function).parameters.get(key)
+            if parameter is not None and parameter.default is not inspect.Parameter.empty:
+                return parameter.default
+    raise KeyError(key)
+
+
 def _arguments_of(function: Any) -> tuple[list[str], bool]:
     """Return the arguments that have a name, and whether any other is taken too."""
     try:

@@ -30,7 +30,8 @@ def publish_checkpoint(cfg: Config,
     Optimiser, schedule and log are left out. What stays is tensors, text and numbers, so
     the file opens with ``torch.load(path, weights_only=True)``, which executes nothing:
     ``state_dict``, and in ``meta`` the whole ``config`` as text, its ``config_name``,
-    ``epoch`` and ``iter``, ``dataset_meta`` (which trial it was trained on), ``metrics`` and
+    ``epoch`` and ``iter``, ``dataset_meta`` (which trial it was trained on), ``metrics``
+    (with what each ranking uses besides the two images it compares) and
     ``mmvireid_version``. The same checkpoint gives the same bytes.
 
     Args:
@@ -77,8 +78,11 @@ def _read_metrics(path: PathLike | None) -> list:
         return []
     try:
         metrics = json.loads(Path(path).read_text(encoding='utf-8'))
-        return [{key: entry[key] for key in ('dataset', 'setting', 'ranking', 'summary')}
-                for entry in metrics]
+        return [{
+            **{key: entry[key] for key in ('dataset', 'setting', 'ranking', 'summary')},
+            # Earlier versions wrote numbers without them.
+            **{key: entry[key] for key in ('uses', 'transductive') if key in entry}
+        } for entry in metrics]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f'"{path}" holds no numbers of tools/test.py --out ({type(error).__name__}).'

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -13,19 +13,25 @@ from .errors import ConfigError
 _REFERENCE = re.compile(r'\$\{(\w+(?:\.[\w-]+)+)\}')
 
 
-def merge_options(cfg: Config, options: Mapping[str, Any], live: Collection[str] = ()) -> None:
+def merge_options(cfg: Config,
+                  options: Mapping[str, Any],
+                  live: Collection[str] = (),
+                  default: Callable[[Any, str], Any] | None = None) -> None:
     """Merge overrides into a config, and put values in the place of references.
 
     A text ``'${model.head.graph}'`` stands for what the config holds under that key, so that
     two parts that must agree are set once. It is read after the overrides: who changes the key
     changes both. An override of the place itself, as ``<place>.tau_het=0.3``, comes last and
-    changes that place alone.
+    changes that place alone. A key that the first part
+    leaves to its default stands for that default.
 
     Args:
         cfg: the config, changed in place.
         options: dotted key -> value.
         live: names at the top of the config that are read after this; references elsewhere
             stay as they are. Nothing means all.
+        default: from a part of the config and a key that it leaves out to what it then takes;
+            raises KeyError if there is no such thing. None where parts are not known.
 
     Raises:
         ConfigError: if a reference leads nowhere, or back to itself.
@@ -47,7 +53,7 @@ def merge_options(cfg: Config, options: Mapping[str, Any], live: Collection[str]
         while target not in passed:
             passed.add(target)
             try:
-                value = look_up(cfg, target)
+                value = _look_up_or_default(cfg, target, default)
             except KeyError:
                 raise ConfigError(
                     f'{place} is taken from {target}, which this config does not have: give it '
@@ -90,6 +96,18 @@ def look_up(cfg: Config, key: str) -> Any:
         else:
             raise KeyError(key)
     return node
+
+
+def _look_up_or_default(cfg: Config, key: str,
+                        default: Callable[[Any, str], Any] | None) -> Any:
+    """Return what stands under a dotted key, or what its part takes where nothing does."""
+    try:
+        return look_up(cfg, key)
+    except KeyError:
+        if default is None:
+            raise
+        part, _, name = key.rpartition('.')
+        return default(look_up(cfg, part), name)
 
 
 def _references(cfg: Config, live: Collection[str]) -> Iterator[tuple[str, Any, Any, str]]:

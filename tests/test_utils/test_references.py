@@ -29,6 +29,14 @@ def test_what_is_trained_is_ranked_unless_one_says_otherwise(
         assert read.test_evaluator.rankings.cift.scorer.graph.tau_het == test
 
 
+def test_what_is_left_to_its_default_is_ranked_so(repo_root):
+    head = dict(_delete_=True, type='CIFTHead', num_classes=8, in_channels=64)
+    cfg = load_config(repo_root / CIFT, {'model.head': head})
+    assert cfg.test_evaluator.rankings.cift.scorer.graph is None  # the paper's, as in the head
+    with pytest.raises(ConfigError, match='graph is taken from model.head.graph, which this '):
+        load_config(repo_root / CIFT, {'model.head': dict(head, type='IdentityHead')})
+
+
 def test_parts_do_not_share_the_value():
     cfg = Config(dict(a=dict(x=[1, 2]), b=['${a.x}', dict(c='${a.x.1}'), '${b.1.c}']))
     merge_options(cfg, {})

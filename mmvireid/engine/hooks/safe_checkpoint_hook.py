@@ -30,6 +30,10 @@ class SafeCheckpointHook(CheckpointHook):
 
     Files are written whole or not at all, unless ``backend_args`` names another storage.
 
+    A resumed checkpoint names those before it, which make place for newer ones. Only what lies
+    in the folder of this run is deleted: the run that the checkpoint comes from keeps its own,
+    and so does everybody else, whatever a stranger's file names.
+
     Args:
         backend_args: storage of the checkpoints; None for local files that are never half
             there.
@@ -44,9 +48,24 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Read which checkpoints exist, as the parent does, without its size limit."""
+        _keep_numbered_checkpoints(runner)
         super().before_train(runner)
         if self.max_keep_ckpts > 0:
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
+        if self.save_best is not None:
+            # Of several metrics each has its own; of one, the other attribute is not there.
+            self.best_ckpt_path = self._in_own_folder(getattr(self, 'best_ckpt_path', None))
+            for metric, path in getattr(self, 'best_ckpt_path_dict', {}).items():
+                self.best_ckpt_path_dict[metric] = self._in_own_folder(path)
+
+    def _in_own_folder(self, path: Any) -> str | None:
+        """Return where this run has the best checkpoint that a resumed one names.
+
+        Its file name alone counts: the folder may be another run's, or have been moved.
+        """
+        name = os.path.basename(path) if isinstance(path, str) else ''
+        return self.file_backend.join_path(self.out_dir, name) if name.startswith(
+            'best_') else None
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: dict | None) -> None:
@@ -86,3 +105,11 @@ class SafeCheckpointHook(CheckpointHook):
                     'the learning rate (--cfg-options optim_wrapper.optimizer.lr=...), train '
                     'without --amp, or add optim_wrapper.clip_grad.max_norm; checkpoints saved '
                     'before are intact.')
+
+
+def _keep_numbered_checkpoints(runner: Runner) -> None:
+    """Let the list of earlier checkpoints hold epochs or iterations, no parts of a path."""
+    hub = runner.message_hub
+    if 'keep_ckpt_ids' in hub.runtime_info:
+        steps = hub.get_info('keep_ckpt_ids')
+        hub.update_info('keep_ckpt_ids', [step for step in steps if type(step) is int])
