@@ -148,9 +148,10 @@ def stage_files(path: str | os.PathLike) -> list[str]:
         raise ConfigError(
             f'{path} lists stages, so nothing else is read of it: move {", ".join(more)} into '
             'the configs of the stages.')
-    if not isinstance(cfg.stages, list) or not cfg.stages:
+    if not isinstance(cfg.stages, list) or not cfg.stages or not all(
+            isinstance(file, str) for file in cfg.stages):
         raise ConfigError(f'{path} should list config files in stages.')
-    return [os.path.join(Path(path).parent, str(file)) for file in cfg.stages]
+    return [os.path.join(Path(path).parent, file) for file in cfg.stages]
 
 
 def _work_dir_of_chain(path: str | os.PathLike, work_dir: str | None,
@@ -179,6 +180,10 @@ def _divide_options(files: Sequence[str], options: dict) -> list[dict]:
                 f'"{name}" is the key of no stage: write stages.0.KEY to '
                 f'stages.{len(files) - 1}.KEY.')
         own[int(number)][key] = value
+    if 'load_from' in common and len(files) > 1:
+        raise ConfigError(
+            'a chain starts in one place: write stages.0.load_from or stages.1.load_from, which '
+            'leaves out the stages before it, instead of load_from.')
     # One by one, but where they fit together: one option may need another.
     problems = [_problems(file, common) for file in files]
     for name in common:

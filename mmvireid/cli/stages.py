@@ -1,6 +1,7 @@
 """Running a chain of stages."""
 
 import gc
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from mmengine.dist import is_main_process
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
-from mmvireid.checkpoints import check_checkpoint, final_checkpoint, find_checkpoint
+from mmvireid.checkpoints import POINTER, check_checkpoint, final_checkpoint, find_checkpoint
 from mmvireid.registry import HOOKS, MODELS, TRANSFORMS
 from mmvireid.utils.errors import CheckpointError
+from mmvireid.utils.files import write_atomically
 from mmvireid.utils.processes import launched_processes, main_process_computes
 
 from .folder_lock import lock_work_dir
@@ -49,7 +51,8 @@ def train_stages(stages: Sequence[Config],
 
     Raises:
         CheckpointError: if a checkpoint to start from is missing or broken, or belongs to
-            no stage; without ``resume``, if the folder of a stage holds checkpoints.
+            no stage; without ``resume``, if the folder of a stage holds checkpoints, and with the
+            checkpoint of a stage, if those of the later ones do.
         ConfigError: if the run to go on with has been begun with other settings.
         WorkDirError: if another process is at work in the folder of a stage.
     """
@@ -74,10 +77,15 @@ def train_stages(stages: Sequence[Config],
             if previous:
                 _say(f'Stage {number + 1} of {len(stages)} has been trained before: {previous}')
                 continue
+        # Where MMEngine's own key says to resume, a stage would resume the one before it.
+        cfg.resume = checkpoint is not None
         if checkpoint:
-            cfg.resume, cfg.load_from = True, checkpoint
+            cfg.load_from = checkpoint
         if launched_processes(cfg.launcher)[0] == 0:
             record_settings(cfg, keep_start=resume == 'auto' and checkpoint is not None)
+            if checkpoint and Path(checkpoint).resolve().parent == Path(cfg.work_dir).resolve():
+                # Gone back to: stopped before its next one, the run goes on from here again.
+                write_atomically(os.fsencode(checkpoint), Path(cfg.work_dir) / POINTER)
         if cfg.get('load_from'):
             check_checkpoint(cfg.load_from)
         if len(stages) > 1:
@@ -121,7 +129,14 @@ def _resume_points(stages: Sequence[Config], resume: str | None) -> list[str | N
             'unclear which stage goes on from it: start the second stage with its weights '
             f'by --cfg-options stages.1.load_from={resume}, or train the config of the '
             'stage by itself.')
-    points[inside[0] if inside else 0] = resume
+    number = inside[0] if inside else 0
+    # They would count as this run's, should it be stopped before it has saved its own.
+    for checkpoint in filter(None, own[number + bool(inside):]):
+        if Path(checkpoint).resolve() != Path(resume).resolve():
+            raise CheckpointError(
+                f'"{checkpoint}" does not come from "{resume}": delete the checkpoints of its '
+                'folder, or choose another --work-dir.')
+    points[number] = resume
     return points
 
 

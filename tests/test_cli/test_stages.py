@@ -37,6 +37,7 @@ def trained(monkeypatch):
         runs.append((folder.name, start and Path(start).relative_to(folder.parents[1]).as_posix(),
                      bool(cfg.get('resume'))))
         save(folder / final_checkpoint(cfg))
+        (folder / 'last_checkpoint').write_text(final_checkpoint(cfg))
 
     monkeypatch.setattr('mmvireid.cli.stages.run_training', run_training)
     return runs
@@ -91,12 +92,39 @@ def test_resume_from_a_file(chain, trained, tmp_path):
     save(tmp_path / 'run/stage_2/epoch_1.pth')
     save(tmp_path / 'run/stage_3/epoch_1.pth')
     stages = load_stages(chain, work_dir=tmp_path / 'run')
+    # Stopped before its own third stage, it would otherwise end with this one.
+    with pytest.raises(CheckpointError, match='stage_3/epoch_1.pth" does not come from'):
+        train_stages(stages, str(tmp_path / 'run/stage_2/epoch_1.pth'))
+    (tmp_path / 'run/stage_3/epoch_1.pth').unlink()
     train_stages(stages, str(tmp_path / 'run/stage_2/epoch_1.pth'))
     assert trained == [('stage_2', 'run/stage_2/epoch_1.pth', True),
                        ('stage_3', 'run/stage_2/epoch_2.pth', False)]
     save(tmp_path / 'mail/epoch_1.pth')
     with pytest.raises(CheckpointError, match='stages.1.load_from=.*mail/epoch_1.pth'):
         train_stages(stages, str(tmp_path / 'mail/epoch_1.pth'))
+
+
+def test_who_goes_back_to_a_checkpoint_goes_on_from_there(chain, monkeypatch, tmp_path):
+    """Also if the run is stopped before it saves again."""
+    starts = []
+    monkeypatch.setattr('mmvireid.cli.stages.run_training', lambda cfg: starts.append(
+        (Path(cfg.load_from).name, cfg.resume)))
+    for name in ('run/epoch_1.pth', 'run/epoch_2.pth', 'other/epoch_1.pth'):
+        save(tmp_path / name)
+    (tmp_path / 'run/last_checkpoint').write_text('epoch_2.pth')
+    for resume in (str(tmp_path / 'run/epoch_1.pth'), 'auto'):
+        train_stages(load_stages(chain.with_stem('first'), work_dir=tmp_path / 'run'), resume)
+    assert starts == [('epoch_1.pth', True)] * 2
+    with pytest.raises(CheckpointError, match='run/epoch_1.pth" does not come from'):
+        train_stages(load_stages(chain.with_stem('first'), work_dir=tmp_path / 'run'),
+                     str(tmp_path / 'other/epoch_1.pth'))
+
+
+def test_the_key_of_the_engine_resumes_no_stage_from_another(chain, trained, tmp_path):
+    train_stages(load_stages(chain, {'resume': True}, tmp_path / 'run'))
+    assert [run[2] for run in trained] == [False, False, False]
+    with pytest.raises(ConfigError, match='stages.0.load_from or stages.1.load_from'):
+        load_stages(chain, {'load_from': 'weights.pth'})
 
 
 def test_stages_before_a_given_start_are_left_out(chain, trained, tmp_path):
