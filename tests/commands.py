@@ -33,7 +33,9 @@ def free_port():
 def _become(words, files, cwd, environment):
     """Be the process of a tool, in a fork of the server."""
     os.setsid()
+    # Programs inherit whether a signal is ignored, as under nohup.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for number, name in zip((1, 2), files):
         os.dup2(os.open(name, os.O_WRONLY), number)
     os.environ.clear()
@@ -68,9 +70,9 @@ class Command:
         with contextlib.ExitStack() as stack:
             streams = [stack.enter_context(open(name, 'w')) for name in self.files]
             if fresh:
-                # Programs inherit whether a signal is ignored.
-                before = signal.signal(signal.SIGINT, signal.default_int_handler)
-                stack.callback(signal.signal, signal.SIGINT, before)
+                for number, handler in ((signal.SIGINT, signal.default_int_handler),
+                                        (signal.SIGHUP, signal.SIG_DFL)):
+                    stack.callback(signal.signal, number, signal.signal(number, handler))
                 process = subprocess.Popen(
                     self.words, stdin=subprocess.DEVNULL, stdout=streams[0],
                     stderr=streams[1], cwd=cwd, env=environment, start_new_session=True)
