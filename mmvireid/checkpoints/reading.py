@@ -98,10 +98,10 @@ def read_checkpoint(source: PathLike, map_location: Any = 'cpu') -> Any:
             warnings.filterwarnings('ignore', message='Detected pickle protocol')
             return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # torch raises many kinds for a broken file, OSError among them
-        raise CheckpointError(_what_is_wrong(source, path, error)) from error
+        raise CheckpointError(_describe_read_error(source, path, error)) from error
 
 
-def _what_is_wrong(source: PathLike, path: Path, error: Exception) -> str:
+def _describe_read_error(source: PathLike, path: Path, error: Exception) -> str:
     """Say why a file cannot be read as a checkpoint."""
     convert = ('if you trust who made it, write its weights to a new file with '
                'tools/model_converters/convert_checkpoint.py')

@@ -185,8 +185,9 @@ def print_results(results: Sequence[RetrievalResult], max_queries: int = 10) -> 
              if any(match[name] != unknown for entry in shown for match in entry['matches'])]
     num = len(results)
     table = Table(title=f'{num} {"query" if num == 1 else "queries"}')
-    queries, asked = _below([entry['query']['path'] for entry in shown])
-    folder, found = _below([match['path'] for entry in shown for match in entry['matches']])
+    queries, asked = _take_out_common_folder([entry['query']['path'] for entry in shown])
+    folder, found = _take_out_common_folder(
+        [match['path'] for entry in shown for match in entry['matches']])
     for column in (f'query{queries}', 'rank', f'match{folder}', 'distance', *known):
         right = not column.startswith(('query', 'match'))
         table.add_column(column, justify='right' if right else 'left', overflow='fold')
@@ -204,7 +205,7 @@ def print_results(results: Sequence[RetrievalResult], max_queries: int = 10) -> 
         console.print(f'... and {len(results) - max_queries} more queries: --out writes all.')
 
 
-def _below(paths: Sequence[str]) -> tuple[str, list[str]]:
+def _take_out_common_folder(paths: Sequence[str]) -> tuple[str, list[str]]:
     """Take the folders that all paths share out of them, and give them as part of a title."""
     folders = [os.path.dirname(path) for path in paths]
     if '' in folders or len({os.path.isabs(folder) for folder in folders}) != 1:

@@ -69,13 +69,14 @@ def train_stages(stages: Sequence[Config],
         if previous:
             cfg.load_from = previous
         if not last and checkpoint and Path(checkpoint).name == final_checkpoint(cfg):
-            _say(f'Stage {number + 1} of {len(stages)} is finished: {checkpoint}')
+            _print_once(f'Stage {number + 1} of {len(stages)} is finished: {checkpoint}')
             previous = checkpoint
             continue
         if not last and reuse and not checkpoint:
             previous = find_same_run(cfg, reuse)
             if previous:
-                _say(f'Stage {number + 1} of {len(stages)} has been trained before: {previous}')
+                _print_once(f'Stage {number + 1} of {len(stages)} has been trained before: '
+                            f'{previous}')
                 continue
         # Where MMEngine's own key says to resume, a stage would resume the one before it.
         cfg.resume = checkpoint is not None
@@ -89,7 +90,7 @@ def train_stages(stages: Sequence[Config],
         if cfg.get('load_from'):
             check_checkpoint(cfg.load_from)
         if len(stages) > 1:
-            _say(f'Stage {number + 1} of {len(stages)} trains in {cfg.work_dir}' + (
+            _print_once(f'Stage {number + 1} of {len(stages)} trains in {cfg.work_dir}' + (
                 f', from {cfg.load_from}' if cfg.get('load_from') else ''))
         run_training(cfg)
         # The others must not look before the main process has saved its last checkpoint.
@@ -118,7 +119,7 @@ def _resume_points(stages: Sequence[Config], resume: str | None) -> list[str | N
                 check_settings(cfg)
         if not any(own):
             folder = folders[0] if len(folders) == 1 else Path(folders[0]).parent
-            _say(f'{folder} holds no checkpoint yet: training starts at the beginning.')
+            _print_once(f'{folder} holds no checkpoint yet: training starts at the beginning.')
         return own
     points: list[str | None] = [None] * len(stages)
     inside = [number for number, folder in enumerate(folders)
@@ -151,7 +152,7 @@ def _build_parts(cfg: Config) -> None:
     build_optim_wrapper(MODELS.build(cfg.model), cfg.optim_wrapper)
 
 
-def _say(text: str) -> None:
+def _print_once(text: str) -> None:
     """Print once, not on every rank."""
     if is_main_process():
         print(text, flush=True)

@@ -81,7 +81,7 @@ def _subfolders(folder: str) -> list[str]:
         return sorted(entry.name for entry in entries if os.path.isdir(entry))
 
 
-def _strangers(names: Iterable[str], where: str) -> list[Finding]:
+def _find_other_files(names: Iterable[str], where: str) -> list[Finding]:
     return [Finding('extra', os.path.join(where, name),
                     'is hidden, so it is not an image' if name.startswith('.') else
                     'is not an image') for name in names]
@@ -137,7 +137,7 @@ def _check_sysu(root: str, layout_only: bool) -> list[Finding]:
         findings += strange
         for identity, person in persons.items():
             images, others = list_images(os.path.join(folder, person))
-            findings += _strangers(others, os.path.join(name, person))
+            findings += _find_other_files(others, os.path.join(name, person))
             if images:
                 found[camera, identity] = images
     findings += _check_sysu_splits(root, {key: len(v) for key, v in found.items()}, layout_only)
@@ -200,7 +200,7 @@ def _check_regdb(root: str, layout_only: bool) -> list[Finding]:
         counts: Counter = Counter()
         for identity, person in persons.items():
             images, others = list_images(os.path.join(folder, person))
-            findings += _strangers(others, os.path.join(name, person))
+            findings += _find_other_files(others, os.path.join(name, person))
             counts[identity] = len(images)
         if not layout_only:
             for identity in sorted(counts.keys() | set(range(1, _REGDB_IDENTITIES + 1))):
@@ -320,7 +320,7 @@ def _check_llcm_test(root: str, wanted: set[int], layout_only: bool) -> list[Fin
             findings += strange
             for identity, person in persons.items():
                 images, others = list_images(os.path.join(root, where, person))
-                findings += _strangers(others, os.path.join(where, person))
+                findings += _find_other_files(others, os.path.join(where, person))
                 if images and identity not in wanted:
                     findings.append(Finding(
                         'extra', os.path.join(where, person), 'is not in idx/test_id.txt'))

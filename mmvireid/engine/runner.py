@@ -4,12 +4,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 from mmvireid.checkpoints import read_for_engine
 from mmvireid.compat import checkpoints_read_by, raise_log_errors
 from mmvireid.registry import RUNNERS
+from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
 
 
@@ -28,6 +30,25 @@ class ReIDRunner(Runner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         raise_log_errors(self.logger)
+
+    @classmethod
+    def from_cfg(cls, cfg: Config | dict) -> Runner:
+        """Build the Runner of a config.
+
+        Args:
+            cfg: config of one run.
+
+        Returns:
+            Runner: of that run.
+
+        Raises:
+            ConfigError: for a chain of stages, each of which has a Runner of its own.
+        """
+        if 'stages' in cfg:
+            raise ConfigError(
+                'a config that lists stages is trained by tools/train.py, or from Python by '
+                'mmvireid.cli.train_stages(mmvireid.config.load_stages(FILE)).')
+        return super().from_cfg(cfg)
 
     @master_only
     def dump_config(self) -> None:

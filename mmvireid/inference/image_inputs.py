@@ -71,7 +71,7 @@ def collect_images(images: Images, modality: ModalityLike = None) -> list[ImageI
     if not entries:
         raise InputError('no images were given: the list of images is empty.')
     lookup = _lookup(modality)
-    modalities = [None] * len(entries) if lookup else _one_each(modality, len(entries))
+    modalities = [None] * len(entries) if lookup else _modality_of_each(modality, len(entries))
     collected = []
     for number, (entry, own) in enumerate(zip(entries, modalities)):
         collected += _expand(entry, number, own, lookup)
@@ -116,7 +116,7 @@ def read_modality(value: str | int | Modality) -> Modality:
     return MODALITY_NAMES[text]
 
 
-def _one_each(modality: ModalityLike, num: int) -> list:
+def _modality_of_each(modality: ModalityLike, num: int) -> list:
     """Give each entry its modality, None where nothing was said."""
     if isinstance(modality, os.PathLike) or (
             isinstance(modality, str) and Path(modality).suffix.lower() in LIST_SUFFIXES):
@@ -142,7 +142,7 @@ def _expand(entry: OneInput, number: int, modality: Modality | None,
             lookup: dict[str, ImageRecord]) -> list[ImageInput]:
     """Turn one entry into images."""
     if isinstance(entry, np.ndarray):
-        return [ImageInput('', _known(modality, f'image {number}, an array'),
+        return [ImageInput('', _require_modality(modality, f'image {number}, an array'),
                            array=_as_rgb(entry, number))]
     if not isinstance(entry, (str, os.PathLike)):
         raise InputError(
@@ -180,10 +180,10 @@ def _file(path: str, modality: Modality | None, lookup: dict[str, ImageRecord]) 
         return ImageInput(path, record.modality, record.identity, record.camera)
     if lookup:
         raise InputError(f'the list of modalities does not name the image "{path}".')
-    return ImageInput(path, _known(modality, f'"{path}"'))
+    return ImageInput(path, _require_modality(modality, f'"{path}"'))
 
 
-def _known(modality: Modality | None, what: str) -> int:
+def _require_modality(modality: Modality | None, what: str) -> int:
     if modality is None:
         raise InputError(
             f"nobody said whether {what} is visible or infrared: pass modality='visible' or "

@@ -430,6 +430,9 @@ def read_config(config_or_name: str | os.PathLike | Config,
             model = find_model(str(path))
             path, weights = model.config, model.weights
         cfg = load_config(path, options)
+    if 'stages' in cfg:
+        raise ConfigError('this Config lists stages: give the name of its file, or the Config of '
+                          'its last stage.')
     for key in ('model', 'test_dataloader'):
         if not cfg.get(key):
             raise ConfigError(f'the config has no {key}, which says how images are embedded.')

@@ -277,7 +277,7 @@ def _to_bytes(graph: DescriptorGraph, example: Tensor, notes: dict[str, str]) ->
     with torch.no_grad():
         names = list(graph.describe(**inputs))
     batch = torch.export.Dim('batch', min=1)
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), _exporter_log_hidden():
         warnings.simplefilter('ignore')
         # The exporter's optimiser takes out additions of small constants, such as that of
         # generalised-mean pooling; onnxruntime optimises by itself when it loads the file.
@@ -299,7 +299,7 @@ def _to_bytes(graph: DescriptorGraph, example: Tensor, notes: dict[str, str]) ->
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _exporter_log_hidden() -> Iterator[None]:
     """Keep the exporter's own log, which speaks of its passes, out of the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

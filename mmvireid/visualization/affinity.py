@@ -33,7 +33,7 @@ class TransferGraph(NamedTuple):
     identity: np.ndarray
     is_query: np.ndarray
 
-    def right_share(self) -> float:
+    def share_from_same_person(self) -> float:
         """Measure how much of what queries receive from the gallery is of their person.
 
         Returns:
@@ -129,6 +129,6 @@ def _draw_graph(axes: Axes, graph: TransferGraph, title: str) -> object:
                     ['gallery receives', 'queries receive'], rotation=90, va='center')
     axes.set(xticks=[], xlabel='gallery images that send, person by person')
     axes.tick_params(length=0)
-    axes.set_title(f'{title}\n{graph.right_share():.1f} % of what queries receive from the '
-                   'gallery is of the right person', fontsize=10)
+    axes.set_title(f'{title}\n{graph.share_from_same_person():.1f} % of what queries receive '
+                   'from the gallery is of the right person', fontsize=10)
     return image

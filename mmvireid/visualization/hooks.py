@@ -57,7 +57,7 @@ class PictureHook(Hook, metaclass=ABCMeta):
     @master_only
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Draw and log the paths."""
-        self._leave(runner, self.draw(runner.test_evaluator.metrics[0]), '', 0)
+        self._save_pictures(runner, self.draw(runner.test_evaluator.metrics[0]), '', 0)
 
     @master_only
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
@@ -65,9 +65,9 @@ class PictureHook(Hook, metaclass=ABCMeta):
         if self.on_val:
             ending = f'_epoch_{runner.epoch:03d}'
             pictures = self.draw(runner.val_evaluator.metrics[0], validation=True)
-            self._leave(runner, pictures, ending, runner.epoch)
+            self._save_pictures(runner, pictures, ending, runner.epoch)
 
-    def _leave(self, runner: Runner, pictures: dict[str, Image.Image], ending: str,
+    def _save_pictures(self, runner: Runner, pictures: dict[str, Image.Image], ending: str,
                step: int) -> None:
         folder = Path(self.out_dir or Path(runner.work_dir) / self.folder)
         for name, picture in pictures.items():

@@ -80,7 +80,7 @@ class ReIDVisualizer(Visualizer):
         Returns:
             The picture.
         """
-        return self._sent(
+        return self._log_and_return(
             name, draw_ranking_lists(results, queries, protocol=protocol, **options), step)
 
     @master_only
@@ -99,7 +99,8 @@ class ReIDVisualizer(Visualizer):
         Returns:
             The picture.
         """
-        return self._sent(name, draw_embedding(features, modality, groups, **options), step)
+        return self._log_and_return(
+            name, draw_embedding(features, modality, groups, **options), step)
 
     @master_only
     def add_affinity(self, name: str, graphs: Mapping[str, TransferGraph], *,
@@ -115,7 +116,7 @@ class ReIDVisualizer(Visualizer):
         Returns:
             The picture.
         """
-        return self._sent(name, draw_affinity(graphs), step)
+        return self._log_and_return(name, draw_affinity(graphs), step)
 
     @master_only
     def add_datasample(self,
@@ -146,7 +147,7 @@ class ReIDVisualizer(Visualizer):
             self.show(np.array(picture), win_name=name, wait_time=wait_time)
         self.add_picture(name, picture, step)
 
-    def _sent(self, name: str, picture: Image.Image, step: int) -> Image.Image:
+    def _log_and_return(self, name: str, picture: Image.Image, step: int) -> Image.Image:
         self.add_picture(name, picture, step)
         return picture
 

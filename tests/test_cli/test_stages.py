@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
+from mmvireid.apis import VIReIDInferencer
 from mmvireid.checkpoints import final_checkpoint, find_checkpoint
 from mmvireid.cli import train_stages
 from mmvireid.cli.run_settings import settings_of
 from mmvireid.config import load_config, load_stages
+from mmvireid.engine import ReIDRunner
 from mmvireid.utils.errors import CheckpointError, ConfigError
 
 
@@ -125,6 +128,14 @@ def test_the_key_of_the_engine_resumes_no_stage_from_another(chain, trained, tmp
     assert [run[2] for run in trained] == [False, False, False]
     with pytest.raises(ConfigError, match='stages.0.load_from or stages.1.load_from'):
         load_stages(chain, {'load_from': 'weights.pth'})
+
+
+def test_a_chain_is_no_run(chain):
+    cfg = Config.fromfile(chain)
+    with pytest.raises(ConfigError, match='train_stages'):
+        ReIDRunner.from_cfg(cfg)
+    with pytest.raises(ConfigError, match='the Config of its last stage'):
+        VIReIDInferencer(cfg, allow_untrained=True)
 
 
 def test_stages_before_a_given_start_are_left_out(chain, trained, tmp_path):

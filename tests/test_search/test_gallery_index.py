@@ -596,7 +596,7 @@ def test_rows_stay_on_a_device_that_has_room(gallery, monkeypatch):
     features = gallery[0]
     monkeypatch.setattr(exact, 'CPU_BLOCK', 64 * features.shape[1])
     index = filled('torch', tuple(part[:120] for part in gallery))
-    monkeypatch.setattr(index._exact, '_stays', lambda rows: True)
+    monkeypatch.setattr(index._exact, '_fits_on_device', lambda rows: True)
     index.search(features, 3)
     index.add(*(part[120:] for part in gallery[::3]))
     read, rows = [], index._gallery()

@@ -65,7 +65,7 @@ train_dataloader = dict(dataset=dict(pipeline=[
 
 def test_similarity_is_where_the_two_images_agree(module):
     """Image A has one thing above, another below; B has only the first."""
-    look = module('vis_cam.py')['look']
+    compute_maps = module('vis_cam.py')['compute_maps']
     first, second = torch.zeros(2, 3, 8, 4)
     first[0, :4] = 1
     first[1, 4:] = 1
@@ -75,11 +75,11 @@ def test_similarity_is_where_the_two_images_agree(module):
         backbone=lambda images, modality: functional.avg_pool2d(images, 2),
         neck=lambda maps: maps.mean((2, 3)), head=head, memory_format=torch.contiguous_format)
     pair, modality = torch.stack([first, second]), torch.tensor([0, 1])
-    similarity = look(model, pair, modality, 'similarity')
+    similarity = compute_maps(model, pair, modality, 'similarity')
     assert similarity.shape == (2, 8, 4)
     assert similarity[0, 1].min() > 0.8
     assert similarity[0, 6].max() < 0.2
-    activation = look(model, pair * torch.tensor([[[[1.]], [[3.]], [[1.]]]]), modality,
+    activation = compute_maps(model, pair * torch.tensor([[[[1.]], [[3.]], [[1.]]]]), modality,
                       'activation')
     assert activation[0, 6].min() > 0.8 > 0.5 > activation[0, 1].max()
 
@@ -88,7 +88,7 @@ def test_share_of_the_right_person():
     identity = np.array([1, 2, 1, 2])
     is_query = np.array([False, False, True, True])
     graph = torch.tensor([[1., 0, 0, 0], [0, 1, 0, 0], [.3, .1, .6, 0], [.2, .2, 0, .6]])
-    assert TransferGraph(graph, identity, is_query).right_share() == pytest.approx(
+    assert TransferGraph(graph, identity, is_query).share_from_same_person() == pytest.approx(
         100 * 0.5 / 0.8)
 
 

@@ -78,7 +78,7 @@ def feature_maps(model: nn.Module, inputs: Tensor, modality: Tensor) -> Tensor:
     return maps[-1] if isinstance(maps, (tuple, list)) else maps
 
 
-def look(model: nn.Module, inputs: Tensor, modality: Tensor, method: str) -> Tensor:
+def compute_maps(model: nn.Module, inputs: Tensor, modality: Tensor, method: str) -> Tensor:
     """Compute one map an image, with values from 0 to 1.
 
     Args:
@@ -160,7 +160,7 @@ def main() -> None:
             data_samples=[one['data_samples'] for one in loaded]))
         samples = batch['data_samples']
         modality = torch.tensor([int(sample.modality) for sample in samples])
-        maps = look(model, batch['inputs'], modality, args.method)
+        maps = compute_maps(model, batch['inputs'], modality, args.method)
         with torch.no_grad():
             base = model.head.predict(model.extract_feat(batch['inputs'], modality))['base']
         sheet = draw(args, samples, maps, (base[0::2] * base[1::2]).sum(1))

@@ -111,7 +111,7 @@ def _read_manifest(out: Path) -> dict[str, Any] | None:
                                   'folder.') from error
 
 
-def _is_for(manifest: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def _manifest_matches(manifest: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Tell whether a manifest is that of a request.
 
     Args:
@@ -158,7 +158,7 @@ def matches_request(out: str | Path, request: Request) -> bool:
         FileExistsError: If the folder holds something else than synthetic pictures.
     """
     manifest = _read_manifest(Path(out))
-    return manifest is not None and _is_for(manifest, request.as_dict())
+    return manifest is not None and _manifest_matches(manifest, request.as_dict())
 
 
 def make_synthetic(request: Request, out: str | Path, workers: int = 1,
@@ -190,7 +190,7 @@ def make_synthetic(request: Request, out: str | Path, workers: int = 1,
     out = Path(out)
     manifest = _read_manifest(out)
     wanted = request.as_dict()
-    if manifest is not None and not _is_for(manifest, wanted):
+    if manifest is not None and not _manifest_matches(manifest, wanted):
         raise OccupiedFolderError(f'{out} holds another synthetic dataset (see {out / MANIFEST}); '
                                   'delete it or give a new folder.')
     plan = LAYOUTS[request.layout](request)

@@ -69,7 +69,7 @@ class ExactSearch:
         """Yield the number of the first row and the rows, on the device."""
         kept = sum(len(block) for _, block in self._resident)
         yield from self._resident
-        keep = self._stays(gallery)
+        keep = self._fits_on_device(gallery)
         for start in range(kept, len(gallery), self._block):
             stop = min(start + self._block, len(gallery))
             block = _as_tensor(gallery.descriptors(start, stop)).to(self.device)
@@ -78,7 +78,7 @@ class ExactSearch:
             yield start, block
             gallery.release(start, stop)
 
-    def _stays(self, gallery: SegmentList) -> bool:
+    def _fits_on_device(self, gallery: SegmentList) -> bool:
         """Tell whether the rows may stay on the device."""
         if self.device.type != 'cuda':
             return False

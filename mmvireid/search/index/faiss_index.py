@@ -104,7 +104,7 @@ class FaissIndex:
         Args:
             block: shape ``(B, D)`` float32.
         """
-        self._own()
+        self._read_into_memory()
         self.changed = True
         self._index.add(block)
 
@@ -116,7 +116,7 @@ class FaissIndex:
         """
         if self._kind not in ('flat', 'hnsw') or self._resources is not None:
             return
-        self._own()
+        self._read_into_memory()
         flat = self._index
         if self._kind == 'hnsw':
             flat = self._faiss.downcast_index(self._index.storage)
@@ -125,7 +125,7 @@ class FaissIndex:
             _reserve(self._index.hnsw.neighbors, num_rows * links)
         _reserve(flat.codes, num_rows * flat.code_size)
 
-    def _own(self) -> None:
+    def _read_into_memory(self) -> None:
         """Read an index that is mapped into memory."""
         if self._mapped:
             self._index = self._to_device(self._read(self._source, 0))
@@ -151,7 +151,7 @@ class FaissIndex:
         rows = np.empty((len(queries), k), np.int64)
         for start in range(0, len(queries), batch):
             part = queries[start:start + batch].numpy()
-            scores, found = self._index.search(part, k, params=self._effort(k))
+            scores, found = self._index.search(part, k, params=self._search_parameters(k))
             short = (found < 0).any(1)
             if short.any() and self._kind in TRAINED_KINDS:
                 everything = self._faiss.SearchParametersIVF(nprobe=self._options['num_lists'])
@@ -240,7 +240,7 @@ class FaissIndex:
             return index
         return self._faiss.index_cpu_to_gpu(self._resources, self._device.index or 0, index)
 
-    def _effort(self, k: int) -> Any:
+    def _search_parameters(self, k: int) -> Any:
         """Return how much of the index a search visits."""
         if self._kind in TRAINED_KINDS:
             lists = self._options['num_lists']

@@ -131,14 +131,14 @@ def read_manifest(folder: Path) -> Manifest:
     if content.pop('checksum', None) != _checksum(content):
         raise GalleryIndexError(f'{path} is damaged: its content does not fit its checksum.')
     content.pop('format')
-    fault = _fault(content)
+    fault = _describe_fault(content)
     if fault:
         raise GalleryIndexError(
             f'{path} does not describe a gallery index, {fault}: build the index again.')
     return Manifest(**content)
 
 
-def _fault(content: dict[str, Any]) -> str:
+def _describe_fault(content: dict[str, Any]) -> str:
     """Say what is wrong with the content of a manifest; nothing if it is one.
 
     A checksum is no signature: a stranger's folder may hold anything, and is believed
