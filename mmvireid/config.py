@@ -370,6 +370,9 @@ def _check_options(cfg: Config, options: dict) -> None:
             for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
                 if cfg.get(loader) and 'data_root' in cfg[loader].dataset:
                     cfg[loader].dataset.data_root = value
+        elif top == 'stages':
+            raise ConfigError(f'"{name}" is for a chain, and this config lists no stages: write '
+                              f'{name.split(".", 2)[-1]}.')
         elif top not in _LIVE_KEYS:
             instead = dict(
                 trial=' '.join(cfg.get('trial_keys', ())),

@@ -50,12 +50,14 @@ def train_stages(stages: Sequence[Config],
             settings, is not trained again.
 
     Raises:
-        CheckpointError: if a checkpoint to start from is missing or broken, or belongs to
-            no stage; without ``resume``, if the folder of a stage holds checkpoints, and with the
-            checkpoint of a stage, if those of the later ones do.
+        CheckpointError: if ``reuse`` is no folder; if a checkpoint to start from is missing or
+            broken, or belongs to no stage; without ``resume``, if the folder of a stage holds
+            checkpoints, and with the checkpoint of a stage, if those of the later ones do.
         ConfigError: if the run to go on with has been begun with other settings.
         WorkDirError: if another process is at work in the folder of a stage.
     """
+    if reuse and not Path(reuse).is_dir():
+        raise CheckpointError(f'there is no folder "{reuse}" to take trained stages from.')
     for cfg in stages:
         lock_work_dir(cfg.work_dir, cfg.launcher)
     found = _resume_points(stages, resume)
@@ -125,6 +127,7 @@ def _resume_points(stages: Sequence[Config], resume: str | None) -> list[str | N
     inside = [number for number, folder in enumerate(folders)
               if Path(resume).resolve().parent == Path(folder).resolve()]
     if not inside and len(stages) > 1:
+        check_checkpoint(resume)
         raise CheckpointError(
             f'"{resume}" lies in no folder of a stage ({", ".join(folders)}), so it is '
             'unclear which stage goes on from it: start the second stage with its weights '

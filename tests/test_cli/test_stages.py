@@ -138,6 +138,16 @@ def test_a_chain_is_no_run(chain):
         VIReIDInferencer(cfg, allow_untrained=True)
 
 
+def test_typing_errors_in_places_are_no_other_places(chain, tmp_path):
+    stages = load_stages(chain, work_dir=tmp_path / 'run')
+    with pytest.raises(CheckpointError, match='there is no checkpoint'):
+        train_stages(stages, str(tmp_path / 'nowhere.pth'))
+    with pytest.raises(CheckpointError, match='there is no folder'):
+        train_stages(stages, reuse=str(tmp_path / 'nowhere'))
+    with pytest.raises(ConfigError, match='lists no stages: write train_cfg.max_epochs'):
+        load_stages(chain.with_stem('first'), {'stages.0.train_cfg.max_epochs': 1})
+
+
 def test_stages_before_a_given_start_are_left_out(chain, trained, tmp_path):
     save(tmp_path / 'mail/weights.pth')
     options = {'stages.1.load_from': str(tmp_path / 'mail/weights.pth')}

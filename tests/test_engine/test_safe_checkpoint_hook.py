@@ -8,6 +8,7 @@ from mmengine.logging import MessageHub
 from torch import nn
 
 from mmvireid.engine import SafeCheckpointHook
+from mmvireid.utils.errors import MissingEntryError
 
 FILES = {'1.pth', 'best_mAP_2.pth', 'notes.txt'}
 
@@ -28,10 +29,18 @@ def test_a_resumed_checkpoint_deletes_nothing_outside_its_run(tmp_path, metrics)
         epoch=3, iter=3, save_checkpoint=lambda folder, filename, *_, **__: None)
 
     hook = SafeCheckpointHook(
-        max_keep_ckpts=1, save_best=metrics, rule='greater', filename_tmpl='{}.pth')
+        max_keep_ckpts=1, save_best=metrics, filename_tmpl='{}.pth')
     hook.before_train(runner)
     hook.after_val_epoch(runner, dict.fromkeys(metrics, 1.0))
     hook._save_checkpoint(runner)
     assert {path.name for path in other.iterdir()} == FILES
     # Its own copy of what was the best, and the oldest of its own, have made place.
     assert {path.name for path in own.iterdir()} == {'notes.txt', 'last_checkpoint'}
+
+
+def test_the_best_of_a_metric_that_nobody_reports():
+    hook = SafeCheckpointHook(save_best='mAP')
+    with pytest.raises(MissingEntryError, match='reports sysu/all_single/base/mAP'):
+        hook.after_val_epoch(None, {'sysu/all_single/base/mAP': 3.0})
+    hook._init_rule([None], ['sysu/all_single/base/R1'])  # what 'auto' comes to
+    assert hook.rules == ['greater']

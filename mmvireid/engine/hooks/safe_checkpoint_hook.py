@@ -13,8 +13,11 @@ from mmengine.runner import Runner
 from mmvireid.checkpoints import POINTER
 from mmvireid.compat import atomic_storage
 from mmvireid.registry import HOOKS
-from mmvireid.utils.errors import TrainingDivergedError
+from mmvireid.utils.errors import MissingEntryError, TrainingDivergedError
 from mmvireid.utils.files import write_atomically
+
+#: Ends of the names of retrieval metrics, beside those that MMEngine knows.
+_GREATER_IS_BETTER = ('mINP', 'R1', 'R5', 'R10', 'R20')
 
 
 @HOOKS.register_module()
@@ -41,10 +44,25 @@ class SafeCheckpointHook(CheckpointHook):
 
     Raises:
         TrainingDivergedError: if a weight or buffer is NaN or infinite.
+        MissingEntryError: if ``save_best`` names no metric of the evaluator.
     """
 
     def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault('greater_keys', [*self._default_greater_keys, *_GREATER_IS_BETTER])
         super().__init__(backend_args=backend_args or atomic_storage(), **kwargs)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
+        """Save the best checkpoint, as the parent does.
+
+        Raises:
+            MissingEntryError: if the evaluator does not report what ``save_best`` names.
+        """
+        for name in self.key_indicators if self.save_best is not None and metrics else ():
+            if name not in (*metrics, 'auto'):
+                raise MissingEntryError(
+                    f'default_hooks.checkpoint.save_best names "{name}", but the evaluator '
+                    f'reports {", ".join(sorted(metrics))}.')
+        super().after_val_epoch(runner, metrics)
 
     def before_train(self, runner: Runner) -> None:
         """Read which checkpoints exist, as the parent does, without its size limit."""
