@@ -33,7 +33,9 @@ def free_port():
 def _become(words, files, cwd, environment):
     """Be the process of a tool, in a fork of the server."""
     os.setsid()
-    # Programs inherit whether a signal is ignored, as under nohup.
+    # Programs inherit whether a signal is ignored, as under nohup, or blocked, as where the
+    # server was started for the workers of the synthetic data.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for number, name in zip((1, 2), files):
