@@ -61,6 +61,10 @@ _STARTED_BY = {
 }
 
 
+#: Numbers of a sampler that count for each process: a batch is divided by dividing them.
+SHARED_AMONG_PROCESSES = ('num_ids', 'num_visible_clusters', 'num_infrared_clusters')
+
+
 def load_config(path: str | os.PathLike,
                 options: dict | None = None,
                 work_dir: str | None = None,

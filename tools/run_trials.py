@@ -29,7 +29,7 @@ from mmvireid.cli import (
     shell_path,
     tool_parser,
 )
-from mmvireid.config import load_config, load_stages
+from mmvireid.config import SHARED_AMONG_PROCESSES, load_config, load_stages
 from mmvireid.evaluation import format_table, summarize
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
@@ -90,8 +90,7 @@ def divide_batch(cfg, gpus: int) -> list[str]:
     if gpus == 1:
         return []
     # People, or clusters, of a step.
-    keys = [key for key in ('num_ids', 'num_visible_clusters', 'num_infrared_clusters')
-            if key in loader.sampler]
+    keys = [key for key in SHARED_AMONG_PROCESSES if key in loader.sampler]
     for key in keys:
         if loader.sampler[key] % gpus:
             raise ConfigError(

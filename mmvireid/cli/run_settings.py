@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmvireid.checkpoints import final_checkpoint, find_checkpoint
-from mmvireid.config import is_path_key
+from mmvireid.config import SHARED_AMONG_PROCESSES, is_path_key
 from mmvireid.registry import HOOKS
 from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
@@ -44,7 +44,8 @@ def settings_of(cfg: Config) -> dict[str, Any]:
         cfg: config of a run, as it is about to train.
 
     Returns:
-        Dotted key -> plain value; ``processes`` is their number.
+        Dotted key -> plain value; ``processes`` is their number, and the numbers of a batch
+        are those of all processes.
     """
     found = {key: cfg[key] for key in _DECISIVE if cfg.get(key) is not None}
     for kind in ('default_hooks', 'custom_hooks'):
@@ -55,6 +56,9 @@ def settings_of(cfg: Config) -> dict[str, Any]:
         found['load_from'] = str(Path(found['load_from']).absolute())
     flat = _flatten(found)
     flat['processes'] = launched_processes(cfg.get('launcher', 'none'))[1]
+    for name in ('batch_size', *(f'sampler.{number}' for number in SHARED_AMONG_PROCESSES)):
+        if isinstance(flat.get(f'train_dataloader.{name}'), int):
+            flat[f'train_dataloader.{name}'] *= flat['processes']
     return {key: value for key, value in flat.items() if not _INDIFFERENT.match(key)}
 
 

@@ -20,7 +20,7 @@ def test_a_wheel_carries_configs_and_tools(repo_root, tmp_path):
         shutil.copy(repo_root / name, source)
     subprocess.run([sys.executable, 'setup.py', '-q', 'build_py', '--build-lib', built],
                    cwd=source, check=True, capture_output=True, timeout=300)
-    assert (built / 'mmvireid' / 'apis' / 'inferencer.py').is_file()
+    assert (built / 'mmvireid' / 'inference' / 'inferencer.py').is_file()
     carried = built / 'mmvireid' / '.mim'
     assert (carried / 'model-index.yml').is_file()
     for folder in ('configs', 'tools'):

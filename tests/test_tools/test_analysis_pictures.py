@@ -111,5 +111,5 @@ def test_maps_and_graphs_of_a_checkpoint(tool, tiny_config, tmp_path):
                      "_delete_=True, type='BNNeckHead', num_classes=8, in_channels=64))\n")
     checkpoint = save_untrained(plain, tmp_path / 'plain.pth')
     printed = tool('vis_affinity.py', plain, checkpoint)
-    assert 'Error: test_evaluator.rankings.cift.scorer.graph is taken from model.head.graph' in (
+    assert 'test_evaluator.rankings.cift.scorer.graph is taken from model.head.graph' in (
         printed)

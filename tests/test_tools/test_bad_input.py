@@ -254,7 +254,7 @@ def test_a_file_of_something_else_is_no_checkpoint(tool, tiny_config, tmp_path):
     torch.save([1, 2, 3], tmp_path / 'list.pth')
     line = sentence(tool('test.py', tiny_config, tmp_path / 'list.pth', '--work-dir',
                          tmp_path / 'run'))
-    assert 'list.pth holds no parameters by name' in line
+    assert 'list.pth" holds no parameters by name' in line
 
 
 def test_missing_checkpoint(tool, tiny_config, tmp_path):

@@ -46,7 +46,8 @@ def test_training_reports_and_saves(trained):
     assert 'mmcv-lite' not in output
     record = json.loads((work_dir / 'last_and_best.json').read_text())
     assert record['last']['epoch'] == 2
-    assert not [path for path in work_dir.iterdir() if path.name.startswith('.')]
+    # Nothing unfinished is left; the lock's file stays, unlocked.
+    assert [path.name for path in work_dir.iterdir() if path.name.startswith('.')] == ['.lock']
 
 
 def test_resumed_equals_unbroken(trained, run_tool, tiny_config, tmp_path):

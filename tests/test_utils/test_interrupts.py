@@ -102,9 +102,10 @@ def test_an_error_that_a_library_made_of_it_is_an_interruption(interrupted):
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
 def test_other_signals_end_as_ctrl_c_does(interrupted, number):
+    before = signal.signal(number, signal.SIG_DFL)  # these tests may run under nohup
     said = interrupted(lambda: signal.raise_signal(number), number)
     assert said == f'\nInterrupted by {number.name}. Start again.\n'
-    assert signal.getsignal(number) == signal.SIG_DFL
+    assert signal.signal(number, before) == signal.SIG_DFL
 
 
 def test_sigterm_to_one_of_several_processes(interrupted, monkeypatch):

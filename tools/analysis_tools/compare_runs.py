@@ -165,7 +165,7 @@ def write_csv(before: Queries, after: Queries, path: str) -> None:
     """Write every query, the largest loss first."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(['shell_path', 'identity', 'camera', 'ap_before', 'ap_after', 'difference',
+    writer.writerow(['path', 'identity', 'camera', 'ap_before', 'ap_after', 'difference',
                      'first_match_before', 'first_match_after'])
     for i in np.argsort(after.precision - before.precision, kind='stable'):
         old, new = before.precision[i], after.precision[i]
