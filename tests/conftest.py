@@ -48,6 +48,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker('slow') is not None)
 
 
+@pytest.fixture(scope='session', autouse=True)
+def engine_logger():
+    """Let MMEngine's logger have a stream that outlives the test which first logs."""
+    from mmengine.logging import MMLogger
+    MMLogger.get_current_instance()
+
+
 @pytest.fixture(scope='session')
 def repo_root() -> Path:
     return ROOT
