@@ -16,12 +16,21 @@ from .metrics import (
     Trial,
 )
 from .post_processors import KReciprocalReRanking
-from .rankings import CosineScorer, Ranking, Scorer, build_rankings
+from .rankings import (
+    CosineGallery,
+    CosineScorer,
+    Nearest,
+    PreparedGallery,
+    RankedGallery,
+    Ranking,
+    Scorer,
+    build_rankings,
+)
 from .report import format_table, summarize
 
 __all__ = [
-    'CosineScorer', 'CrossModalityMetric', 'KReciprocalReRanking', 'LLCMMetric',
-    'ListFileMetric', 'RankMetrics', 'Ranking', 'RegDBMetric', 'SYSUMetric', 'Scorer', 'Trial',
-    'build_rankings', 'cosine_distance', 'format_table', 'k_reciprocal_rerank', 'rank_metrics',
-    'summarize', 'trial_distances'
+    'CosineGallery', 'CosineScorer', 'CrossModalityMetric', 'KReciprocalReRanking', 'LLCMMetric',
+    'ListFileMetric', 'Nearest', 'PreparedGallery', 'RankMetrics', 'RankedGallery', 'Ranking',
+    'RegDBMetric', 'SYSUMetric', 'Scorer', 'Trial', 'build_rankings', 'cosine_distance',
+    'format_table', 'k_reciprocal_rerank', 'rank_metrics', 'summarize', 'trial_distances'
 ]
