@@ -21,6 +21,7 @@ def tool(repo_root, monkeypatch, capsys):
     def run(name, *arguments, fails=False):
         monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
         path = str(repo_root / 'tools' / name)
+        capsys.readouterr()  # what earlier steps of the test have logged is not the tool's
         if not fails:
             runpy.run_path(path, run_name='__main__')
             return capsys.readouterr().out
