@@ -7,6 +7,7 @@ _base_ = [
 ]
 
 model = dict(head=dict(num_classes={{_base_.num_ids}}))
-train_dataloader = dict(dataset=dict(pipeline={{_base_.train_pipeline}}))
+train_dataloader = dict(
+    dataset=dict(pipeline={{_base_.train_pipeline}}), sampler=dict(extra_step=True))
 test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
 val_dataloader = test_dataloader

@@ -103,6 +103,11 @@ def test_published_epoch_lengths_of_pk(visible, infrared, steps):
     dataset = make(visible, infrared)
     sampler = CrossModalityPKSampler(dataset, 8, 4, 4, seed=0)
     assert len(sampler) == steps * 64
+    # Released loaders run floor(max(Nv, Nr) / (P K)) + 1 steps; the first ones are the same.
+    longer = CrossModalityPKSampler(dataset, 8, 4, 4, seed=0, extra_step=True)
+    larger = max(sum(visible), sum(infrared))
+    assert len(longer) == (larger // 32 + 1) * 64 == len(list(longer))
+    assert list(longer)[:len(sampler)] == list(sampler)[:len(longer)]
 
 
 def test_pk_reaches_every_image_and_repeats_within_small_identities():

@@ -1,6 +1,6 @@
 """P identities, K images of each modality, with replacement."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 import numpy as np
 
@@ -16,7 +16,9 @@ class CrossModalityPKSampler(CrossModalityIdentitySampler):
     Each step draws identities without replacement and, for each, images of both
     modalities with replacement. An epoch has as many steps as it takes to draw as
     many images as the larger modality has, rounded down: 695 on SYSU-MM01 and 64
-    on RegDB with 8 identities and 4 + 4 images.
+    on RegDB with 8 identities and 4 + 4 images. The loaders of the released code take one
+    step more than that, 696 and 65, which ``extra_step`` adds; the published recipes of
+    AGW and its descendants set it.
 
     With no image of one modality per identity a network is trained on the other
     alone, and identities need images of that one only.
@@ -27,6 +29,7 @@ class CrossModalityPKSampler(CrossModalityIdentitySampler):
         num_visible: visible images per identity; 0 for none.
         num_infrared: infrared images per identity; 0 for none.
         seed: the runner's seed; None draws one that all ranks share.
+        extra_step: take one step more, as released.
 
     Raises:
         DatasetError: if there are too few identities for a step.
@@ -44,13 +47,23 @@ class CrossModalityPKSampler(CrossModalityIdentitySampler):
 
     allows_one_modality = True
 
+    def __init__(self,
+                 dataset: Sized,
+                 num_ids: int = 8,
+                 num_visible: int = 4,
+                 num_infrared: int = 4,
+                 seed: int | None = None,
+                 extra_step: bool = False) -> None:
+        self.extra_step = extra_step
+        super().__init__(dataset, num_ids, num_visible, num_infrared, seed)
+
     def _count_steps(self) -> int:
         drawn = ((self.visible, self.num_visible), (self.infrared, self.num_infrared))
         steps = [
             sum(map(len, images)) // (self.global_num_ids * number) for images, number in drawn
             if number
         ]
-        return max(1, *steps)
+        return max(1, max(steps) + self.extra_step)
 
     def _steps(self, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for _ in range(self.num_steps):
