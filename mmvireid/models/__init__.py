@@ -4,7 +4,7 @@ Backbones come from mmpretrain, which a config names with its scope
 (``mmpretrain.ResNet``); importing this package does not import mmpretrain.
 """
 
-from .backbones import CrossModalityBackbone, PerModality
+from .backbones import CrossModalityBackbone, ModalityAlleviation, PerModality
 from .data_preprocessor import ReIDDataPreprocessor
 from .graph_transfer import (
     CounterfactualIntervention,
@@ -22,6 +22,6 @@ __all__ = [
     'BNNeck', 'BNNeckHead', 'CIFTHead', 'ClusterContrastHead', 'ClusterMemory',
     'CounterfactualIntervention', 'CrossModalityBackbone', 'CrossModalityReIdentifier',
     'GeneralizedMeanPooling', 'GraphTransfer', 'HeteroCenterClusterLoss', 'IdentityHead',
-    'PerModality', 'ReIDDataPreprocessor', 'ReIDHead', 'TripletLoss',
+    'ModalityAlleviation', 'PerModality', 'ReIDDataPreprocessor', 'ReIDHead', 'TripletLoss',
     'WeightedRegularizedTripletLoss', 'transfer_affinity', 'transfer_features'
 ]

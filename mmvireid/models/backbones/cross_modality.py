@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from mmvireid.registry import MODELS
 from mmvireid.utils.errors import ConfigError
 
+from .alleviation import ModalityAlleviation
+from .extended_stage import extend_stages
 from .non_local import init_non_local, insert_non_local
 from .per_modality import ModalityRoute, PerModality
 
@@ -41,6 +43,8 @@ class CrossModalityBackbone(BaseModule):
             ``('conv1', 'bn1')``.
         non_local: ``dict(blocks=(0, 2, 3, 0), inter_channels=1)`` puts non-local blocks
             into a ResNet; see :func:`insert_non_local`.
+        alleviation: ``dict(after_stages=(2, 3), reduction=16)`` puts a
+            :class:`ModalityAlleviation` behind these stages of a ResNet, counted from 0.
         init_cfg: handed to the trunk, for example ``dict(type='Pretrained',
             checkpoint='torchvision://resnet50')``. Weights of the stem load into both
             copies.
@@ -69,6 +73,7 @@ class CrossModalityBackbone(BaseModule):
                  trunk: dict | nn.Module,
                  modality_specific: str | Sequence[str] = (),
                  non_local: dict | None = None,
+                 alleviation: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__()
         if not isinstance(trunk, nn.Module):
@@ -88,6 +93,10 @@ class CrossModalityBackbone(BaseModule):
         self.non_local = []
         if non_local is not None:
             self.non_local = insert_non_local(self.trunk, **non_local)
+        #: Modules behind stages, which the plain trunk does not have.
+        self.extensions = []
+        if alleviation is not None:
+            self.extensions += self._alleviate(**alleviation)
 
     def forward(self, x: Tensor, modality: Tensor) -> tuple[Tensor, ...]:
         """Compute the feature maps of a batch.
@@ -114,6 +123,12 @@ class CrossModalityBackbone(BaseModule):
             # A trunk's own scheme, or mmcv's, has drawn all convolutions and may have set
             # every batch normalisation to one.
             init_non_local(block)
+        for module in self.extensions:
+            module.init_weights()
+
+    def _alleviate(self, after_stages: Sequence[int], **gate: int) -> list[nn.Module]:
+        return extend_stages(self.trunk, after_stages, 'alleviation',
+                             lambda stage: ModalityAlleviation(stage.out_channels, **gate))
 
     def _resolve(self, names: str | Sequence[str]) -> tuple[str, ...]:
         modules = dict(self.trunk.named_modules())
