@@ -126,10 +126,10 @@ def test_model_takes_a_batch_of_the_sampler(cfg, model):
             modality=modality.numpy(), sample_idx=ids.numpy())
         for name in cfg.train_dataloader.sampler.turns:
             labels = ids.numpy() // 8
-            model.head.reset({name: hook.labellers[name].plan(images, labels, labels, None, 0)})
+            model.head.reset({name: hook.labellers[name].from_clusters(images, labels, 0)})
             losses = model.head.loss(
                 pooled, BatchInfo(modality=modality, index=ids, branch=name))
-            assert sorted(losses) == [f'loss_{name}_infrared', f'loss_{name}_visible']
+            assert {f'loss_{name}_infrared', f'loss_{name}_visible'} <= set(losses)
             assert all(torch.isfinite(value) for value in losses.values())
     else:
         num_ids = cfg.train_dataloader.sampler.num_ids

@@ -5,7 +5,8 @@ from .clusterers import JaccardDBSCAN, dbscan_labels, disjoint_subsets
 from .encoding import k_reciprocal_encoding
 from .jaccard import jaccard_distance, jaccard_pairs
 from .labelling import ClusterLabeller, Labeller
-from .matching import ClusterMatch, join_matched
+from .matched_memories import MatchedMemories, cross_terms
+from .matching import ClusterMatch, join_matched, matching_cost
 from .memory_plans import ModalityMemories, SharedMemory, SplitMemory
 from .neighbors import (
     BalancedNeighbors,
@@ -15,15 +16,24 @@ from .neighbors import (
     ReweightedNeighbors,
 )
 from .partitions import GlobalClustering, IntraModalityClustering, Partition
-from .prototypes import ModalityPrototypes, cluster_centroids, modality_prototypes
+from .progressive_matching import ProgressiveGraphMatching, progressive_graph_matching
+from .prototypes import (
+    ModalityPrototypes,
+    centroids_by_modality,
+    cluster_centroids,
+    cluster_positions,
+    modality_prototypes,
+)
 from .scores import ClusterReport, cluster_report
 
 __all__ = [
     'BalancedNeighbors', 'CameraNeighbors', 'ClusterLabeller', 'ClusterMatch', 'ClusterReport',
     'GlobalClustering', 'IntraModalityClustering', 'JaccardDBSCAN', 'Labeller',
-    'ModalityMemories', 'ModalityPrototypes', 'NeighborLists', 'NeighborRule', 'Partition',
-    'PlainNeighbors', 'ReweightedNeighbors', 'SharedMemory', 'SplitMemory',
-    'cluster_centroids', 'cluster_report', 'dbscan_labels', 'disjoint_subsets',
-    'jaccard_distance', 'jaccard_pairs', 'join_matched', 'k_reciprocal_encoding',
-    'modality_prototypes'
+    'MatchedMemories', 'ModalityMemories', 'ModalityPrototypes', 'NeighborLists',
+    'NeighborRule', 'Partition', 'PlainNeighbors', 'ProgressiveGraphMatching',
+    'ReweightedNeighbors', 'SharedMemory', 'SplitMemory', 'centroids_by_modality',
+    'cluster_centroids', 'cluster_positions', 'cluster_report', 'cross_terms',
+    'dbscan_labels', 'disjoint_subsets', 'jaccard_distance', 'jaccard_pairs',
+    'join_matched', 'k_reciprocal_encoding', 'matching_cost', 'modality_prototypes',
+    'progressive_graph_matching'
 ]

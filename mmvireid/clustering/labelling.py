@@ -1,5 +1,6 @@
 """An epoch of pseudo labels: cluster, refine, match, plan."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from mmvireid.registry import LABELLERS, TASK_UTILS
 from mmvireid.structures import ImageSet, PseudoLabels
 from mmvireid.utils.processes import main_process_computes
 
-from .matching import ClusterMatch
+from .matching import ClusterMatch, join_matched
 
 
 class Labeller(ABC):
@@ -69,6 +70,10 @@ class ClusterLabeller(Labeller):
 
     Clusters, refinements and matches are computed on the main process, for all.
 
+    The labels carry notes for the record: how many images a refinement has ``relabelled``,
+    how many clusters of each modality have a partner (``matched visible``,
+    ``matched infrared``), and what the match and the plan have to say themselves.
+
     Args:
         partition: config of the first step.
         plan: config of the last one.
@@ -99,11 +104,20 @@ class ClusterLabeller(Labeller):
 
     def from_clusters(self, images: ImageSet, clusters: np.ndarray, epoch: int) -> PseudoLabels:
         """Refine, match and plan, see :class:`Labeller`."""
-        def refined_and_matched() -> tuple[np.ndarray, ClusterMatch | None]:
+        def refined_and_matched() -> tuple[np.ndarray, ClusterMatch | None, float]:
             labels = clusters
             for refine in self.refine:
                 labels = refine(images, labels)
-            return labels, self.associate(images, clusters) if self.associate else None
+            start = time.perf_counter()
+            match = self.associate(images, clusters) if self.associate else None
+            return labels, match, time.perf_counter() - start
 
-        labels, match = main_process_computes(refined_and_matched)
-        return self.plan(images, clusters, labels, match, epoch)
+        labels, match, seconds = main_process_computes(refined_and_matched)
+        made = self.plan(images, clusters, labels, match, epoch)
+        notes = {'relabelled': int((labels != clusters).sum())} if self.refine else {}
+        if match is None:
+            return replace(made, notes={**notes, **made.notes})
+        notes |= {'matched visible': int((match.visible_to_infrared >= 0).sum()),
+                  'matched infrared': int((match.infrared_to_visible >= 0).sum())}
+        return replace(made, joined=join_matched(clusters, images.modality, match, labels),
+                       notes={**notes, **match.notes, **made.notes}, seconds={'match': seconds})

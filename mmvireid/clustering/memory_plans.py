@@ -96,20 +96,15 @@ class SharedMemory:
         Returns:
             PseudoLabels: the memory ``shared``.
         """
-        features, targets = images.descriptors[self.descriptor], labels
+        features, joined = images.descriptors[self.descriptor], clusters
         if match is not None:
             joined = join_matched(clusters, images.modality, match)
-            # What each old number has become, for labels that a refinement has changed.
-            numbers, first = np.unique(clusters, return_index=True)
-            targets = np.where(labels >= 0, joined[first][np.searchsorted(numbers, labels)], -1)
-            labels = targets
-        else:
-            joined = clusters
+            labels = join_matched(clusters, images.modality, match, labels)
         return PseudoLabels(
             labels,
             {'shared': Prototypes(cluster_centroids(features, joined),
                                   descriptor=self.descriptor)},
-            [Term('shared', torch.from_numpy(targets).to(features.device))],
+            [Term('shared', torch.from_numpy(labels).to(features.device))],
             clusters)
 
 

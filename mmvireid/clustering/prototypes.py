@@ -69,6 +69,56 @@ def cluster_centroids(features: Array, labels: Array) -> torch.Tensor:
     return sums / counts[:, None]
 
 
+def centroids_by_modality(features: Array, clusters: np.ndarray,
+                          modality: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Average the features of each cluster, where each modality has clusters of its own.
+
+    Args:
+        features: shape ``(N, D)`` float.
+        clusters: shape ``(N,)`` int, in any numbers, -1 for outliers.
+        modality: shape ``(N,)`` int, 0 visible, 1 infrared.
+
+    Returns:
+        tuple: the centroids of the visible clusters, shape ``(Kv, D)``, and of the infrared
+        ones, ``(Ki, D)``, each in ascending order of their numbers, not normalised.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmvireid.clustering import centroids_by_modality
+        >>> features, clusters = np.array([[0.0], [2.0], [5.0], [7.0]]), np.array([3, 3, 4, -1])
+        >>> visible, infrared = centroids_by_modality(features, clusters, np.array([0, 0, 1, 1]))
+        >>> visible.tolist(), infrared.tolist()
+        ([[1.0]], [[5.0]])
+    """
+    visible, infrared = (
+        cluster_centroids(features, cluster_positions(clusters, modality == value))
+        for value in (0, 1))
+    return visible, infrared
+
+
+def cluster_positions(clusters: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Number the clusters of some images from 0 without gaps.
+
+    Args:
+        clusters: shape ``(N,)`` int, in any numbers, -1 for outliers.
+        rows: shape ``(N,)`` bool, the images.
+
+    Returns:
+        np.ndarray: shape ``(N,)`` int64, in the order of the old numbers, -1 for outliers and
+        other images.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmvireid.clustering import cluster_positions
+        >>> cluster_positions(np.array([9, 4, -1, 5]), np.array([True, True, True, False]))
+        array([ 1,  0, -1, -1])
+    """
+    positions = np.full(len(clusters), -1, dtype=np.int64)
+    kept = rows & (clusters >= 0)
+    positions[kept] = np.unique(clusters[kept], return_inverse=True)[1]
+    return positions
+
+
 @contextmanager
 def _same_order_of_additions() -> Iterator[None]:
     """Add in the same order at every call, on a GPU too.

@@ -92,6 +92,11 @@ class PseudoLabels:
             clustering; None for all.
         separate: whether each modality was clustered by itself.
         problem: why nothing can be learned from these labels, None if something can.
+        joined: shape ``(N,)`` int64, the clusters that the matching of separate clusters
+            makes of both modalities, -1 for images in none; for the record. None without a
+            matching.
+        notes: numbers about how the labels were made, by name, for the record.
+        seconds: how long single steps took, by name, for the record.
 
     Raises:
         InputError: if a term names a memory without prototypes.
@@ -104,6 +109,9 @@ class PseudoLabels:
     considered: np.ndarray | None = None
     separate: bool = False
     problem: str | None = None
+    joined: np.ndarray | None = None
+    notes: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for term in self.terms:

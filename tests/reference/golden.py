@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-from reference import cift, cluster_memory, k_reciprocal, metric_losses, prototypes, ranking
+from reference import (
+    cift,
+    cluster_memory,
+    k_reciprocal,
+    metric_losses,
+    pgm,
+    prototypes,
+    ranking,
+)
 
 #: By the name of the file of released results whose form it has.
 SMALL_CASES = {
@@ -15,6 +23,7 @@ SMALL_CASES = {
     'cift': cift.small_case,
     'eval_regdb': partial(ranking.small_case, 'regdb'),
     'eval_sysu': partial(ranking.small_case, 'sysu'),
+    'pgm': pgm.small_case,
     'rerank': k_reciprocal.small_rerank_case,
     'triplet': metric_losses.small_case,
 }

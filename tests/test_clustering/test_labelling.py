@@ -89,6 +89,18 @@ def test_steps_follow_one_another(images):
         'visible', 'infrared']
 
 
+def test_notes_tell_what_the_steps_have_done(images):
+    found = labeller(refine=[dict(type='Swap', old=0, new=1)])(
+        images, 0, np.random.default_rng(0), {})
+    assert found.notes == {'relabelled': 2, 'matched visible': 2, 'matched infrared': 2}
+    assert set(found.seconds) == {'match'}
+    # The first visible cluster is one with the first infrared one, and so on.
+    assert found.joined.tolist() == [1, 1, 1, 1, 0, 0, 1, -1]
+    alone = labeller(associate=None, plan=dict(type='ModalityMemories'))(
+        images, 0, np.random.default_rng(0), {})
+    assert (alone.notes, alone.seconds, alone.joined) == ({}, {}, None)
+
+
 def test_clusters_of_an_earlier_epoch_go_through_the_same_steps(images):
     label = labeller(refine=[dict(type='Swap', old=0, new=1)])
     first = label(images, 0, np.random.default_rng(0), {})

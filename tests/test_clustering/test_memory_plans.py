@@ -6,7 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvireid.clustering import ClusterMatch, ModalityMemories, SharedMemory, SplitMemory
+from mmvireid.clustering import (
+    ClusterMatch,
+    ModalityMemories,
+    SharedMemory,
+    SplitMemory,
+    join_matched,
+)
 from mmvireid.structures import ImageSet
 
 
@@ -111,6 +117,14 @@ def test_matched_clusters_share_a_prototype():
     labels = np.array([1, 0, 1, 2, 3, 4, -1])
     found = SharedMemory()(image_set(features, modality), clusters, labels, match)
     assert found.labels.tolist() == [0, 2, 0, 2, 1, 2, -1]
+
+
+def test_the_modality_with_more_clusters_chooses_what_is_joined():
+    modality, clusters = np.array([0, 1, 1, 1, 0, 1]), np.array([0, 1, 2, 3, 4, -1])
+    match = ClusterMatch(np.array([1, 0]), np.array([1, 0, 0]))
+    assert join_matched(clusters, modality, match).tolist() == [0, 1, 0, 0, 1, -1]
+    labels = np.array([0, 2, 1, 3, 4, -1])
+    assert join_matched(clusters, modality, match, labels).tolist() == [0, 0, 1, 0, 1, -1]
 
 
 @pytest.mark.parametrize(('visible', 'infrared'), [([0, 2], [0, 1]), ([-2, 0], [0])])

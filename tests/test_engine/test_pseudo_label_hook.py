@@ -60,7 +60,8 @@ class Matching:
         Matching.calls += 1
         scores = torch.zeros(*(
             len(set(clusters[(images.modality == m) & (clusters >= 0)])) for m in (0, 1)))
-        return ClusterMatch(scores.argmax(1).numpy(), scores.argmax(0).numpy())
+        return ClusterMatch(scores.argmax(1).numpy(), scores.argmax(0).numpy(),
+                            notes=dict(tries=Matching.calls))
 
 
 @TASK_UTILS.register_module()
@@ -263,6 +264,28 @@ def test_the_record_of_an_epoch(tmp_path, caplog):
     assert len(json.loads((tmp_path / 'clustering.json').read_text())) == 6
     Run(tmp_path, intra=['good'], cross=['mixed']).epoch()
     assert len(json.loads((tmp_path / 'clustering.json').read_text())) == 3
+
+
+def test_the_record_of_matched_clusters(tmp_path, caplog):
+    """What is together, by the partners, has a row of its own; notes are of the branch."""
+    caplog.set_level('INFO')
+    Matching.calls = 0
+    run = Run(tmp_path, associate=dict(type='Matching'), intra=['good'])
+    run.epoch()
+    rows = json.loads((tmp_path / 'clustering.json').read_text())
+    assert [row['modality'] for row in rows] == ['visible', 'infrared', 'both']
+    notes = {'matched visible': 4, 'matched infrared': 4, 'tries': 1}
+    for row in rows:
+        assert row['notes'] == notes
+        assert set(row['seconds']) == {'extract', 'label', 'match'}
+    # All four visible clusters have chosen the first infrared one.
+    assert (rows[2]['clusters'], rows[2]['mixed']) == (4, 1)
+    assert rows[2]['linked'] == pytest.approx(100 * 15 / 24)
+    assert rows[2]['purity'] == 25
+    (numbers, ), _ = run.scalars[0]
+    assert {name: numbers[f'clustering/intra/{name}'] for name in notes} == notes
+    assert 'intra: matched visible 4, matched infrared 4, tries 1' in (
+        caplog.records[-1].getMessage())
 
 
 @LABELLERS.register_module()

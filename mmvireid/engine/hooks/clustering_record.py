@@ -24,6 +24,10 @@ CURVES = ('clusters', 'mixed', 'outliers', 'linked', 'ari', 'nmi', 'purity')
 class ClusteringRecord:
     """Keep one row for each epoch, branch and, where they are clustered apart, modality.
 
+    Clusters of one modality that have been matched with those of the other have a further
+    row, of what is then together. Each row has the notes of its labeller
+    (:class:`mmvireid.structures.PseudoLabels`).
+
     A row describes what was found, also where it was not fit to learn from (``failed``). Where
     the dataset knows identities the clusters are compared with them, for the reader alone.
 
@@ -51,7 +55,8 @@ class ClusteringRecord:
         """
         rows = [
             dict(epoch=runner.epoch + 1, branch=name, modality=which,
-                 failed=labels.failure is not None, **asdict(report), seconds=seconds[name])
+                 failed=labels.failure is not None, **asdict(report),
+                 notes=dict(labels.notes), seconds=seconds[name])
             for name, labels in found.items()
             for which, report in self._reports(labels, modality).items()
         ]
@@ -60,6 +65,9 @@ class ClusteringRecord:
             {
                 f'clustering/{row["branch"]}_{row["modality"]}/{key}': row[key]
                 for row in rows for key in CURVES if row[key] is not None
+            } | {
+                f'clustering/{name}/{note}': value
+                for name, labels in found.items() for note, value in labels.notes.items()
             },
             step=runner.epoch + 1)
         self._rows += rows
@@ -74,11 +82,15 @@ class ClusteringRecord:
         whole = cluster_report(found.labels, modality, considered, self._identities)
         if whole.mixed or not found.separate:
             return dict(both=whole)
-        return {
+        apart = {
             m.name.lower(): cluster_report(
                 found.labels, modality, considered & (modality == m), self._identities)
             for m in Modality
         }
+        if found.joined is None:
+            return apart
+        return {**apart, 'both': cluster_report(
+            found.joined, modality, considered, self._identities)}
 
 
 def format_rows(rows: list[dict]) -> str:
@@ -100,6 +112,11 @@ def format_rows(rows: list[dict]) -> str:
             f'{outliers:>14}{row["linked"]:>10.1f}{_number(row["ari"], 7, 3)}'
             f'{_number(row["nmi"], 7, 3)}{_number(row["purity"], 10, 1)}   {seconds}'
             f'{"   failed, not used" if row["failed"] else ""}')
+    # Notes are of a branch as a whole.
+    for branch, notes in {row['branch']: row['notes'] for row in rows}.items():
+        if notes:
+            lines.append(f'{branch}: ' + ', '.join(
+                f'{name} {value:g}' for name, value in notes.items()))
     return '\n'.join(lines)
 
 

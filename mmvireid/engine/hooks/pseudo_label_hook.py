@@ -136,7 +136,8 @@ class PseudoLabelHook(Hook):
             accepted = self._accept(runner, name, found[name], images)
             if accepted is not None:
                 used[name] = accepted
-            seconds[name] = dict(extract=extracted, label=time.perf_counter() - start)
+            seconds[name] = dict(extract=extracted, label=time.perf_counter() - start,
+                                 **found[name].seconds)
         if not used:
             raise ClusteringError(
                 'the first clustering of the training found nothing to learn from: '
