@@ -1,5 +1,6 @@
 """Pseudo labels without labels: neighbours, Jaccard distance, DBSCAN, prototypes."""
 
+from .aggregated_memories import AggregatedMemories, aggregate_prototypes
 from .camera_neighbors import CameraNeighbors
 from .clusterers import JaccardDBSCAN, dbscan_labels, disjoint_subsets
 from .encoding import k_reciprocal_encoding
@@ -25,15 +26,17 @@ from .prototypes import (
     modality_prototypes,
 )
 from .scores import ClusterReport, cluster_report
+from .vote_matching import VoteMatching, cross_modality_votes, greedy_matching
 
 __all__ = [
-    'BalancedNeighbors', 'CameraNeighbors', 'ClusterLabeller', 'ClusterMatch', 'ClusterReport',
-    'GlobalClustering', 'IntraModalityClustering', 'JaccardDBSCAN', 'Labeller',
-    'MatchedMemories', 'ModalityMemories', 'ModalityPrototypes', 'NeighborLists',
-    'NeighborRule', 'Partition', 'PlainNeighbors', 'ProgressiveGraphMatching',
-    'ReweightedNeighbors', 'SharedMemory', 'SplitMemory', 'centroids_by_modality',
-    'cluster_centroids', 'cluster_positions', 'cluster_report', 'cross_terms',
-    'dbscan_labels', 'disjoint_subsets', 'jaccard_distance', 'jaccard_pairs',
-    'join_matched', 'k_reciprocal_encoding', 'matching_cost', 'modality_prototypes',
+    'AggregatedMemories', 'BalancedNeighbors', 'CameraNeighbors', 'ClusterLabeller',
+    'ClusterMatch', 'ClusterReport', 'GlobalClustering', 'IntraModalityClustering',
+    'JaccardDBSCAN', 'Labeller', 'MatchedMemories', 'ModalityMemories', 'ModalityPrototypes',
+    'NeighborLists', 'NeighborRule', 'Partition', 'PlainNeighbors', 'ProgressiveGraphMatching',
+    'ReweightedNeighbors', 'SharedMemory', 'SplitMemory', 'VoteMatching',
+    'aggregate_prototypes', 'centroids_by_modality', 'cluster_centroids', 'cluster_positions',
+    'cluster_report', 'cross_modality_votes', 'cross_terms', 'dbscan_labels',
+    'disjoint_subsets', 'greedy_matching', 'jaccard_distance', 'jaccard_pairs', 'join_matched',
+    'k_reciprocal_encoding', 'matching_cost', 'modality_prototypes',
     'progressive_graph_matching'
 ]

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 from reference import (
+    adca,
     cift,
     cluster_memory,
     k_reciprocal,
@@ -16,6 +17,7 @@ from reference import (
 
 #: By the name of the file of released results whose form it has.
 SMALL_CASES = {
+    'adca': adca.small_case,
     'bmil_jaccard': k_reciprocal.small_jaccard_case,
     'bmil_losses': cluster_memory.small_case,
     'bmil_proxies': prototypes.small_case,
