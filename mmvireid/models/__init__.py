@@ -4,7 +4,13 @@ Backbones come from mmpretrain, which a config names with its scope
 (``mmpretrain.ResNet``); importing this package does not import mmpretrain.
 """
 
-from .backbones import CrossModalityBackbone, ModalityAlleviation, PerModality
+from .backbones import (
+    CrossModalityBackbone,
+    DiverseEmbeddingExpansion,
+    ModalityAlleviation,
+    MultiStageFeatureAggregation,
+    PerModality,
+)
 from .data_preprocessor import ReIDDataPreprocessor
 from .graph_transfer import (
     CounterfactualIntervention,
@@ -12,16 +18,24 @@ from .graph_transfer import (
     transfer_affinity,
     transfer_features,
 )
-from .heads import BNNeckHead, CIFTHead, ClusterContrastHead, IdentityHead, ReIDHead
-from .losses import HeteroCenterClusterLoss, TripletLoss, WeightedRegularizedTripletLoss
+from .heads import BNNeckHead, CIFTHead, ClusterContrastHead, DEENHead, IdentityHead, ReIDHead
+from .losses import (
+    BranchOrthogonalityLoss,
+    CenterGuidedPairMiningLoss,
+    HeteroCenterClusterLoss,
+    TripletLoss,
+    WeightedRegularizedTripletLoss,
+)
 from .memories import ClusterMemory
-from .necks import BNNeck, GeneralizedMeanPooling
+from .necks import BNNeck, BranchPooling, GeneralizedMeanPooling
 from .reidentifiers import CrossModalityReIdentifier
 
 __all__ = [
-    'BNNeck', 'BNNeckHead', 'CIFTHead', 'ClusterContrastHead', 'ClusterMemory',
+    'BNNeck', 'BNNeckHead', 'BranchOrthogonalityLoss', 'BranchPooling', 'CIFTHead',
+    'CenterGuidedPairMiningLoss', 'ClusterContrastHead', 'ClusterMemory',
     'CounterfactualIntervention', 'CrossModalityBackbone', 'CrossModalityReIdentifier',
-    'GeneralizedMeanPooling', 'GraphTransfer', 'HeteroCenterClusterLoss', 'IdentityHead',
-    'ModalityAlleviation', 'PerModality', 'ReIDDataPreprocessor', 'ReIDHead', 'TripletLoss',
-    'WeightedRegularizedTripletLoss', 'transfer_affinity', 'transfer_features'
+    'DEENHead', 'DiverseEmbeddingExpansion', 'GeneralizedMeanPooling', 'GraphTransfer',
+    'HeteroCenterClusterLoss', 'IdentityHead', 'ModalityAlleviation',
+    'MultiStageFeatureAggregation', 'PerModality', 'ReIDDataPreprocessor', 'ReIDHead',
+    'TripletLoss', 'WeightedRegularizedTripletLoss', 'transfer_affinity', 'transfer_features'
 ]

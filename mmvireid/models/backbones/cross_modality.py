@@ -9,7 +9,9 @@ from mmvireid.registry import MODELS
 from mmvireid.utils.errors import ConfigError
 
 from .alleviation import ModalityAlleviation
+from .embedding_expansion import DiverseEmbeddingExpansion
 from .extended_stage import extend_stages
+from .feature_aggregation import MultiStageFeatureAggregation
 from .non_local import init_non_local, insert_non_local
 from .per_modality import ModalityRoute, PerModality
 
@@ -45,6 +47,11 @@ class CrossModalityBackbone(BaseModule):
             into a ResNet; see :func:`insert_non_local`.
         alleviation: ``dict(after_stages=(2, 3), reduction=16)`` puts a
             :class:`ModalityAlleviation` behind these stages of a ResNet, counted from 0.
+        aggregation: ``dict(stages=(0, 1, 2), fold_positions=True)`` lets each of these stages
+            end with a :class:`MultiStageFeatureAggregation` of its output and its input.
+        expansion: ``dict(after_stage=2, dropout=0.01)`` puts a
+            :class:`DiverseEmbeddingExpansion` behind this stage, after its aggregation. What
+            the trunk returns from there on has three times as many rows.
         init_cfg: handed to the trunk, for example ``dict(type='Pretrained',
             checkpoint='torchvision://resnet50')``. Weights of the stem load into both
             copies.
@@ -74,6 +81,8 @@ class CrossModalityBackbone(BaseModule):
                  modality_specific: str | Sequence[str] = (),
                  non_local: dict | None = None,
                  alleviation: dict | None = None,
+                 aggregation: dict | None = None,
+                 expansion: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__()
         if not isinstance(trunk, nn.Module):
@@ -97,6 +106,10 @@ class CrossModalityBackbone(BaseModule):
         self.extensions = []
         if alleviation is not None:
             self.extensions += self._alleviate(**alleviation)
+        if aggregation is not None:
+            self.extensions += self._aggregate(**aggregation)
+        if expansion is not None:
+            self.extensions += self._expand(**expansion)
 
     def forward(self, x: Tensor, modality: Tensor) -> tuple[Tensor, ...]:
         """Compute the feature maps of a batch.
@@ -129,6 +142,17 @@ class CrossModalityBackbone(BaseModule):
     def _alleviate(self, after_stages: Sequence[int], **gate: int) -> list[nn.Module]:
         return extend_stages(self.trunk, after_stages, 'alleviation',
                              lambda stage: ModalityAlleviation(stage.out_channels, **gate))
+
+    def _aggregate(self, stages: Sequence[int], **attention: bool) -> list[nn.Module]:
+        return extend_stages(
+            self.trunk, stages, 'aggregation',
+            lambda stage: MultiStageFeatureAggregation(
+                stage.out_channels, stage.in_channels, stage.stride, **attention))
+
+    def _expand(self, after_stage: int, **dropout: float) -> list[nn.Module]:
+        return extend_stages(
+            self.trunk, [after_stage], 'expansion',
+            lambda stage: DiverseEmbeddingExpansion(stage.out_channels, **dropout))
 
     def _resolve(self, names: str | Sequence[str]) -> tuple[str, ...]:
         modules = dict(self.trunk.named_modules())

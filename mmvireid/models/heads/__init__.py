@@ -3,7 +3,8 @@
 from .bnneck_head import BNNeckHead
 from .cift_head import CIFTHead
 from .cluster_contrast_head import ClusterContrastHead
+from .deen_head import DEENHead
 from .identity_head import IdentityHead
 from .reid_head import ReIDHead
 
-__all__ = ['BNNeckHead', 'CIFTHead', 'ClusterContrastHead', 'IdentityHead', 'ReIDHead']
+__all__ = ['BNNeckHead', 'CIFTHead', 'ClusterContrastHead', 'DEENHead', 'IdentityHead', 'ReIDHead']

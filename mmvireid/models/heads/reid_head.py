@@ -68,7 +68,7 @@ class ReIDHead(BaseModule):
         for modality in Modality:
             if modality not in present:
                 raise ConfigError(
-                    f'{type(self).__name__} transfers features between the modalities, but a '
+                    f'{type(self).__name__} learns from images of both modalities at once, but a '
                     f'batch of {len(data_samples)} images has no {modality.name.lower()} one: use '
                     'a sampler that draws both for each identity.')
 

@@ -1,6 +1,7 @@
 """From a feature map to features: pooling, and the BNNeck."""
 
 from .bnneck import BNNeck
+from .branch_pooling import BranchPooling
 from .gem import GeneralizedMeanPooling
 
-__all__ = ['BNNeck', 'GeneralizedMeanPooling']
+__all__ = ['BNNeck', 'BranchPooling', 'GeneralizedMeanPooling']
