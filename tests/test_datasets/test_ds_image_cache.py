@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pickle
+import time
 import warnings
 
 import numpy as np
@@ -60,12 +61,29 @@ def test_changed_file_is_noticed_within_a_process(tmp_path):
     before = path.stat()
     write_image(path, seed=2)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.warns(UserWarning, match='was replaced by another while it was in use'):
+    with pytest.warns(UserWarning, match='replaced or changed since this run began'):
         np.testing.assert_array_equal(loader.load(str(path)), load(path))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         path.touch()  # the same content
         np.testing.assert_array_equal(loader.load(str(path)), load(path))
+
+
+def test_file_replaced_between_two_epochs_is_noticed_by_new_workers(tmp_path):
+    """They have not met the old one, but know when the run began."""
+    kept, replaced = (write_image(tmp_path / name, seed=1) for name in ('a.bmp', 'b.bmp'))
+    loader = LoadReIDImage((48, 24), cache_dir=str(tmp_path / 'cache'))
+    before = replaced.stat()
+    time.sleep(0.05)  # file systems round the times that they note
+    write_image(replaced, seed=2)
+    os.utime(replaced, ns=(before.st_atime_ns, before.st_mtime_ns))
+    worker = pickle.loads(pickle.dumps(loader))
+    with pytest.warns(UserWarning, match='b.bmp" was replaced or changed since this run began'):
+        np.testing.assert_array_equal(worker.load(str(replaced)), load(replaced))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        worker.load(str(kept))
+        worker.load(str(replaced))  # said once
 
 
 def test_sizes_and_filters_do_not_mix_and_equal_files_share(tmp_path):
