@@ -7,6 +7,7 @@ default_hooks = dict(
     stop_at_checkpoint=dict(type='StopAtCheckpointHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
     epoch_seed=dict(type='EpochSeedHook'),
+    training_progress=dict(type='TrainingProgressHook'),
     timer=dict(type='IterTimerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     logger=dict(type='LoggerHook', interval=50),

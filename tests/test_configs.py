@@ -262,7 +262,7 @@ def test_batches_and_images_of_the_recipe(method, dataset):
     assert text.count('ChannelAdapGray(prob=0.5)') == (name == 'caj')
     erasing = re.findall(
         r'RandomErasing\(prob=0.5, area_range=\(0.02, 0.4\), aspect_range=\(0.3, 3.33+5?\), '
-        r'fill=\[(.+?), (.+?), (.+?)\]\)', text)
+        r"fill=\[(.+?), (.+?), (.+?)\], aspect='uniform', attempts=100\)", text)
     assert len(erasing) == (0 if name == 'agw' else paths)
     # CAJ erases after normalising, with the published values as they stand; CIFT before, on
     # the scale of uint8.

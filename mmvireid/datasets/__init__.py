@@ -9,7 +9,12 @@ from .integrity import Finding, check_dataset
 from .list_file import ListFileDataset
 from .llcm import LLCM
 from .regdb import RegDB
-from .samplers import ClusterSampler, CrossModalityChunkSampler, CrossModalityPKSampler
+from .samplers import (
+    ClusterSampler,
+    CrossModalityChunkSampler,
+    CrossModalityExhaustiveSampler,
+    CrossModalityPKSampler,
+)
 from .sysu_mm01 import SYSUMM01, sysu_gallery
 from .transforms import (
     ByModality,
@@ -26,7 +31,8 @@ from .transforms import (
 __all__ = [
     'LLCM', 'SYSUMM01', 'BranchIndex', 'ByModality', 'ChannelAdapGray', 'ChannelExchange',
     'ClusterSampler', 'ColorJitter', 'CrossModalityChunkSampler', 'CrossModalityDataset',
-    'CrossModalityPKSampler', 'DatasetError', 'Finding', 'ImageCache', 'ImageRecord',
-    'ListFileDataset', 'LoadReIDImage', 'MultiView', 'PackReIDInputs', 'PadRandomCrop',
-    'RandomErasing', 'RegDB', 'check_dataset', 'sysu_gallery'
+    'CrossModalityExhaustiveSampler', 'CrossModalityPKSampler', 'DatasetError', 'Finding',
+    'ImageCache', 'ImageRecord', 'ListFileDataset', 'LoadReIDImage', 'MultiView',
+    'PackReIDInputs', 'PadRandomCrop', 'RandomErasing', 'RegDB', 'check_dataset',
+    'sysu_gallery'
 ]

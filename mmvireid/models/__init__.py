@@ -18,24 +18,40 @@ from .graph_transfer import (
     transfer_affinity,
     transfer_features,
 )
-from .heads import BNNeckHead, CIFTHead, ClusterContrastHead, DEENHead, IdentityHead, ReIDHead
+from .heads import (
+    BNNeckHead,
+    CIFTHead,
+    ClusterContrastHead,
+    DEENHead,
+    IdentityHead,
+    MutualMeanHead,
+    PartMixHead,
+    ReIDHead,
+)
 from .losses import (
     BranchOrthogonalityLoss,
+    CenterClusterLoss,
     CenterGuidedPairMiningLoss,
     HeteroCenterClusterLoss,
+    PartMixLoss,
     TripletLoss,
     WeightedRegularizedTripletLoss,
+    mix_parts,
+    pattern_separation,
+    reliable,
 )
 from .memories import ClusterMemory
-from .necks import BNNeck, BranchPooling, GeneralizedMeanPooling
+from .necks import BNNeck, BranchPooling, GeneralizedMeanPooling, PatternAlignment
 from .reidentifiers import CrossModalityReIdentifier
 
 __all__ = [
     'BNNeck', 'BNNeckHead', 'BranchOrthogonalityLoss', 'BranchPooling', 'CIFTHead',
-    'CenterGuidedPairMiningLoss', 'ClusterContrastHead', 'ClusterMemory',
+    'CenterClusterLoss', 'CenterGuidedPairMiningLoss', 'ClusterContrastHead', 'ClusterMemory',
     'CounterfactualIntervention', 'CrossModalityBackbone', 'CrossModalityReIdentifier',
     'DEENHead', 'DiverseEmbeddingExpansion', 'GeneralizedMeanPooling', 'GraphTransfer',
     'HeteroCenterClusterLoss', 'IdentityHead', 'ModalityAlleviation',
-    'MultiStageFeatureAggregation', 'PerModality', 'ReIDDataPreprocessor', 'ReIDHead',
-    'TripletLoss', 'WeightedRegularizedTripletLoss', 'transfer_affinity', 'transfer_features'
+    'MultiStageFeatureAggregation', 'MutualMeanHead', 'PartMixHead', 'PartMixLoss',
+    'PatternAlignment', 'PerModality', 'ReIDDataPreprocessor', 'ReIDHead', 'TripletLoss',
+    'WeightedRegularizedTripletLoss', 'mix_parts', 'pattern_separation', 'reliable',
+    'transfer_affinity', 'transfer_features'
 ]

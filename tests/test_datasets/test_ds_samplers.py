@@ -9,10 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmvireid.datasets import DatasetError
-from mmvireid.datasets.samplers import CrossModalityChunkSampler, CrossModalityPKSampler
+from mmvireid.datasets.samplers import (
+    CrossModalityChunkSampler,
+    CrossModalityExhaustiveSampler,
+    CrossModalityPKSampler,
+)
 from mmvireid.registry import DATA_SAMPLERS
 
-SAMPLERS = [CrossModalityPKSampler, CrossModalityChunkSampler]
+SAMPLERS = [CrossModalityPKSampler, CrossModalityChunkSampler, CrossModalityExhaustiveSampler]
 
 
 def make(visible, infrared, unknown=0):
@@ -73,7 +77,7 @@ def test_ranks_share_the_step_of_one_process(kind, world_size, monkeypatch):
 @pytest.mark.parametrize('kind', SAMPLERS)
 def test_seed_and_epoch_decide_and_the_length_never_changes(kind):
     dataset = make([9] * 12, [7] * 12)
-    first, second = kind(dataset, seed=1), kind(dataset, seed=1)
+    first, second = kind(dataset, 8, seed=1), kind(dataset, 8, seed=1)
     epochs = []
     for epoch in range(4):
         first.set_epoch(epoch)
@@ -82,15 +86,15 @@ def test_seed_and_epoch_decide_and_the_length_never_changes(kind):
     assert len({tuple(epoch) for epoch in epochs}) == 4
     second.set_epoch(3)  # a resumed run starts in the middle
     assert list(second) == epochs[3] == list(second)
-    assert list(kind(dataset, seed=2)) != epochs[0]
-    assert len(kind(dataset, seed=2)) == len(first)
+    assert list(kind(dataset, 8, seed=2)) != epochs[0]
+    assert len(kind(dataset, 8, seed=2)) == len(first)
 
 
 @pytest.mark.parametrize('kind', SAMPLERS)
 def test_numpys_global_generator_is_left_alone(kind):
     np.random.seed(0)
     before = np.random.get_state()[1].tolist()
-    list(kind(make([9] * 8, [7] * 8), seed=1))
+    list(kind(make([9] * 8, [7] * 8), 8, seed=1))
     assert np.random.get_state()[1].tolist() == before
 
 
@@ -163,6 +167,37 @@ def test_identity_with_less_than_a_chunk_fills_it_by_repetition():
     by_id = {int(dataset.labels[row[0]]): row for row in batch[:8].reshape(2, 4)}
     assert set(by_id[0].tolist()) == {0, 1, 2}  # all three, one of them twice
     assert set(by_id[1].tolist()) == {3}
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000))
+def test_an_exhaustive_epoch_has_no_image_twice(seed):
+    rng = np.random.default_rng(seed)
+    visible, infrared = rng.integers(4, 20, 8), rng.integers(2, 12, 8)
+    sampler = CrossModalityExhaustiveSampler(make(visible, infrared), 3, 4, 2, seed=seed)
+    groups = np.minimum(visible // 4, infrared // 2)
+    assert len(sampler) // 18 <= groups.sum() // 3
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        assert max(Counter(sampler).values()) == 1
+
+
+def test_steps_of_the_released_exhaustive_sampler():
+    """Of 186 steps that SYSU-MM01 has infrared images for, and all of RegDB."""
+    sysu = make([57] * 138 + [56] * 257, [31] * 59 + [30] * 336)
+    assert 160 <= len(CrossModalityExhaustiveSampler(sysu, 16, 4, 4, seed=0)) // 128 <= 186
+    regdb = make([10] * 206, [10] * 206)
+    assert 30 <= len(CrossModalityExhaustiveSampler(regdb, 12, 5, 5, seed=0)) // 120 <= 34
+
+
+def test_exhaustive_repeats_images_of_an_identity_with_too_few():
+    """Where the released code stops with an error."""
+    dataset = make([9, 8, 3], [8, 9, 8])
+    sampler = CrossModalityExhaustiveSampler(dataset, 3, 4, 4, seed=0)
+    batch, = batches(sampler)
+    counts = Counter(batch.tolist())
+    assert {image: n for image, n in counts.items() if n > 1}.keys() <= {17, 18, 19}
+    assert sum(counts[image] for image in (17, 18, 19)) == 4
 
 
 @pytest.mark.parametrize('kind', SAMPLERS)

@@ -138,6 +138,32 @@ def test_erasing_aspect_is_uniform_not_log_uniform():
     assert abs(tall / 400 - 0.77) < 0.07
 
 
+def test_erasing_aspect_can_be_log_uniform():
+    np.random.seed(3)
+    transform = RandomErasing(prob=1.0, area_range=(0.05, 0.05), aspect_range=(0.3, 3.3),
+                              fill=(1, 1, 1), aspect='log_uniform')
+    tall, flat = 0, 0
+    for _ in range(400):
+        erased = transform({'img': np.zeros((300, 300, 3), np.float32)})['img'][..., 0] > 0
+        ratio = erased.any(1).sum() / erased.any(0).sum()
+        tall += ratio > 1
+        flat += ratio < 0.3**0.5
+    assert abs(tall / 400 - 0.5) < 0.08
+    assert abs(flat / 400 - 0.25) < 0.07
+
+
+def test_erasing_gives_up_after_its_attempts():
+    """Rectangles as high as the image and higher never fit."""
+    transform = RandomErasing(prob=1.0, area_range=(1, 1), aspect_range=(1, 2), attempts=10)
+    img = np.zeros((8, 8, 3), np.float32)
+    np.random.seed(0)
+    assert transform({'img': img})['img'] is img
+    after = np.random.get_state()[1].tolist(), np.random.get_state()[2]
+    np.random.seed(0)
+    np.random.rand(1 + 2 * 10)
+    assert after == (np.random.get_state()[1].tolist(), np.random.get_state()[2])
+
+
 def test_erasing_refuses_a_normalised_fill_on_uint8(img):
     with pytest.raises(DatasetError, match='write fill in 0..255 or put RandomErasing after'):
         RandomErasing()({'img': img})
@@ -148,6 +174,8 @@ def test_erasing_refuses_a_normalised_fill_on_uint8(img):
         RandomErasing(aspect_range=(0, 3))
     with pytest.raises(ValueError, match='three values'):
         RandomErasing(fill=(1, 2))
+    with pytest.raises(ValueError, match="'uniform' or 'log_uniform', got 'log'"):
+        RandomErasing(aspect='log')
 
 
 @settings(max_examples=40, deadline=None)

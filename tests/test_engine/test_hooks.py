@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -18,6 +19,7 @@ from mmvireid.engine import (
     EpochSeedHook,
     LastAndBestHook,
     StopAtCheckpointHook,
+    TrainingProgressHook,
     seed_worker,
 )
 from mmvireid.utils.errors import CheckpointError, EvaluationError, TrainingDivergedError
@@ -322,3 +324,45 @@ def test_a_notice_between_two_stages_stops_before_the_second(monkeypatch):
     asked.append('SIGUSR1')
     with pytest.raises(KeyboardInterrupt):
         StopAtCheckpointHook().before_train(None)
+
+
+class Curious(nn.Module):
+    """Notes what it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.told = []
+
+    def set_epoch(self, epoch):
+        self.told.append(epoch)
+
+    def weights_moved(self, moved):
+        self.told.append(moved)
+
+
+@pytest.mark.parametrize(('accumulative_counts', 'told'), [
+    (1, [4, True, True, True]), (2, [4, False, True, False])])
+def test_parts_are_told_the_epoch_and_whether_weights_have_moved(accumulative_counts, told):
+    model = nn.ModuleDict(dict(plain=nn.Linear(1, 1), curious=Curious()))
+    weight = model['curious'].weight
+    wrapper = OptimWrapper(torch.optim.SGD([weight], 1.0), accumulative_counts)
+    state = runner(model=model, epoch=4, optim_wrapper=wrapper)
+    hook = TrainingProgressHook()
+    hook.before_train(state)
+    hook.before_train_epoch(state)
+    for step in range(3):
+        before = weight.item()
+        wrapper.update_params(weight.sum())
+        hook.after_train_iter(state, step, data_batch=None, outputs=None)
+        assert (weight.item() != before) is model['curious'].told[-1]
+    assert model['curious'].told == told
+
+
+def test_with_several_optimisers_weights_always_move():
+    model = Curious()
+    optimizers = OptimWrapperDict(one=OptimWrapper(torch.optim.SGD(model.parameters(), 1.0)))
+    hook = TrainingProgressHook()
+    hook.before_train(runner(model=model))
+    hook.after_train_iter(runner(model=model, optim_wrapper=optimizers), 0)
+    assert model.told == [True]

@@ -1,6 +1,6 @@
 """P identities, K images of each modality, without replacement."""
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 
 import numpy as np
 
@@ -56,9 +56,12 @@ class CrossModalityChunkSampler(CrossModalityIdentitySampler):
     def _count_steps(self) -> int:
         if self._wanted_steps is not None:
             return self._wanted_steps
+        return int(np.floor(np.mean(self._rehearse())))
+
+    def _rehearse(self) -> list[int]:
+        """Play deals through, whatever the seed, and count the steps of each."""
         rng = np.random.default_rng(0)
-        lengths = [sum(1 for _ in self._deal(rng)) for _ in range(_REHEARSALS)]
-        return int(np.floor(np.mean(lengths)))
+        return [sum(1 for _ in self._deal(rng)) for _ in range(_REHEARSALS)]
 
     def _deal(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Yield the identities of each step of one deal, as positions."""
@@ -86,14 +89,20 @@ class CrossModalityChunkSampler(CrossModalityIdentitySampler):
     def _steps(self, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         done = 0
         while done < self.num_steps:
-            visible = [self._chunks(rows, self.num_visible, rng) for rows in self.visible]
-            infrared = [self._chunks(rows, self.num_infrared, rng) for rows in self.infrared]
-            taken: list[int] = [0] * len(visible)
-            for chosen in self._deal(rng):
-                yield (np.stack([visible[i][taken[i]] for i in chosen]),
-                       np.stack([infrared[i][taken[i]] for i in chosen]))
-                for i in chosen:
-                    taken[i] += 1
+            for images in self._take(self._deal(rng), rng):
+                yield images
                 done += 1
                 if done == self.num_steps:
                     return
+
+    def _take(self, deal: Iterable[np.ndarray],
+              rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the next chunks of the identities of each step."""
+        visible = [self._chunks(rows, self.num_visible, rng) for rows in self.visible]
+        infrared = [self._chunks(rows, self.num_infrared, rng) for rows in self.infrared]
+        taken: list[int] = [0] * len(visible)
+        for chosen in deal:
+            yield (np.stack([visible[i][taken[i]] for i in chosen]),
+                   np.stack([infrared[i][taken[i]] for i in chosen]))
+            for i in chosen:
+                taken[i] += 1

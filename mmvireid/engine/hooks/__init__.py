@@ -9,9 +9,10 @@ from .last_and_best_hook import LastAndBestHook
 from .pseudo_label_hook import PseudoLabelHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .stop_at_checkpoint_hook import StopAtCheckpointHook
+from .training_progress_hook import TrainingProgressHook
 
 __all__ = [
     'CheckLossHook', 'CheckpointGuardHook', 'EMAHook', 'EpochSeedHook', 'InterruptHook',
     'LastAndBestHook', 'PseudoLabelHook', 'SafeCheckpointHook', 'StopAtCheckpointHook',
-    'seed_worker'
+    'TrainingProgressHook', 'seed_worker'
 ]

@@ -64,7 +64,7 @@ class ExtendedStage(nn.Sequential):
             x: shape ``(N, C, H, W)``.
 
         Returns:
-            What the last module gives.
+            What the last module gives, usually of shape ``(N, C', H', W')``.
         """
         output = x
         for module in self:

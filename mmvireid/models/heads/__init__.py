@@ -5,6 +5,11 @@ from .cift_head import CIFTHead
 from .cluster_contrast_head import ClusterContrastHead
 from .deen_head import DEENHead
 from .identity_head import IdentityHead
+from .mutual_mean_head import MutualMeanHead
+from .part_mix_head import PartMixHead
 from .reid_head import ReIDHead
 
-__all__ = ['BNNeckHead', 'CIFTHead', 'ClusterContrastHead', 'DEENHead', 'IdentityHead', 'ReIDHead']
+__all__ = [
+    'BNNeckHead', 'CIFTHead', 'ClusterContrastHead', 'DEENHead', 'IdentityHead',
+    'MutualMeanHead', 'PartMixHead', 'ReIDHead'
+]

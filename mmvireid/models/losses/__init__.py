@@ -1,12 +1,16 @@
 """Losses on embeddings and logits."""
 
 from .branch_orthogonality import BranchOrthogonalityLoss
+from .center_cluster import CenterClusterLoss
 from .center_guided_pair_mining import CenterGuidedPairMiningLoss
 from .hetero_center_cluster import HeteroCenterClusterLoss
+from .part_mix import PartMixLoss, mix_parts, reliable
+from .pattern_separation import pattern_separation
 from .triplet import TripletLoss
 from .weighted_regularized_triplet import WeightedRegularizedTripletLoss
 
 __all__ = [
-    'BranchOrthogonalityLoss', 'CenterGuidedPairMiningLoss', 'HeteroCenterClusterLoss',
-    'TripletLoss', 'WeightedRegularizedTripletLoss'
+    'BranchOrthogonalityLoss', 'CenterClusterLoss', 'CenterGuidedPairMiningLoss',
+    'HeteroCenterClusterLoss', 'PartMixLoss', 'TripletLoss', 'WeightedRegularizedTripletLoss',
+    'mix_parts', 'pattern_separation', 'reliable'
 ]

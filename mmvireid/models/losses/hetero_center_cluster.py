@@ -1,12 +1,11 @@
 """The hetero-centre cluster loss of CIFT."""
 
-import torch
 from torch import Tensor, nn
 
 from mmvireid.registry import MODELS
 from mmvireid.utils.errors import ConfigError
 
-from ..utils import at_least_float32, pairwise_euclidean, without_autocast
+from ..utils import at_least_float32, pairwise_euclidean, weighted_mean, without_autocast
 
 #: Margins of the paper.
 MARGINS = {'euclidean': 0.6, 'kl': 6.0}
@@ -95,7 +94,8 @@ class HeteroCenterClusterLoss(nn.Module):
             push = ~same_id * share
             # Only pairs of `push` take part; the hinge of the others is weighted by zero.
             hinge = (self.margin - to_centres).relu()
-            return self.loss_weight * (_mean(to_centres, pull) + _mean(hinge, push))
+            return self.loss_weight * (
+                weighted_mean(to_centres, pull) + weighted_mean(hinge, push))
 
     def extra_repr(self) -> str:
         """Show distance and margin."""
@@ -121,9 +121,3 @@ def symmetric_kl(z: Tensor, m: Tensor) -> Tensor:
     of_m = (m_fixed * log_m.detach()).sum(1)[None, :]
     of_z = (z_fixed * log_z.detach()).sum(1)[:, None]
     return of_m + of_z - log_z @ m_fixed.T - z_fixed @ log_m.T
-
-
-def _mean(value: Tensor, weight: Tensor) -> Tensor:
-    """Average with weights; nothing to average gives zero."""
-    total = weight.sum()
-    return (value * weight).sum() / torch.where(total > 0, total, 1.0)

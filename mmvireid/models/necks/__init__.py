@@ -3,5 +3,6 @@
 from .bnneck import BNNeck
 from .branch_pooling import BranchPooling
 from .gem import GeneralizedMeanPooling
+from .pattern_alignment import PatternAlignment
 
-__all__ = ['BNNeck', 'BranchPooling', 'GeneralizedMeanPooling']
+__all__ = ['BNNeck', 'BranchPooling', 'GeneralizedMeanPooling', 'PatternAlignment']

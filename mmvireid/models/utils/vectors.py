@@ -1,4 +1,4 @@
-"""Directions of vectors and distances between them."""
+"""Directions of vectors, distances between them, and means with weights."""
 
 import torch
 from torch import Tensor
@@ -47,3 +47,27 @@ def pairwise_euclidean(x: Tensor, y: Tensor, eps: float = 1e-12) -> Tensor:
     # |x - y|^2 = |x|^2 + |y|^2 - 2 x.y; the products are added in place to the outer sum.
     squares = x.square().sum(1)[:, None] + y.square().sum(1)[None, :]
     return torch.addmm(squares, x, y.T, alpha=-2).clamp(min=eps).sqrt()
+
+
+def weighted_mean(value: Tensor, weight: Tensor) -> Tensor:
+    """Average with weights; nothing to average gives zero.
+
+    A mask as the weight averages what it selects, without waiting for a GPU to count it.
+
+    Args:
+        value: any shape.
+        weight: the same shape, not negative.
+
+    Returns:
+        Scalar.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.models.utils import weighted_mean
+        >>> weighted_mean(torch.tensor([1., 5., 9.]), torch.tensor([True, True, False]))
+        tensor(3.)
+        >>> weighted_mean(torch.tensor([1., 5., 9.]), torch.zeros(3))
+        tensor(0.)
+    """
+    total = weight.sum()
+    return (value * weight).sum() / torch.where(total > 0, total, 1.0)
