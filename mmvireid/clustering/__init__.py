@@ -1,14 +1,18 @@
 """Pseudo labels without labels: neighbours, Jaccard distance, DBSCAN, prototypes."""
 
 from .aggregated_memories import AggregatedMemories, aggregate_prototypes
+from .calibration import PrototypeCalibration, calibrate_labels, cluster_density
 from .camera_neighbors import CameraNeighbors
 from .clusterers import JaccardDBSCAN, dbscan_labels, disjoint_subsets
 from .encoding import k_reciprocal_encoding
+from .hybrid_memories import HybridMemories
 from .jaccard import jaccard_distance, jaccard_pairs
 from .labelling import ClusterLabeller, Labeller
 from .matched_memories import MatchedMemories, cross_terms
 from .matching import ClusterMatch, join_matched, matching_cost
 from .memory_plans import ModalityMemories, SharedMemory, SplitMemory
+from .neighbor_labels import neighbor_soft_labels, neighbor_weights
+from .neighbor_soft_memories import NeighborSoftMemories
 from .neighbors import (
     BalancedNeighbors,
     NeighborLists,
@@ -16,6 +20,7 @@ from .neighbors import (
     PlainNeighbors,
     ReweightedNeighbors,
 )
+from .optimal_transport import OptimalTransportMatching, optimal_transport_matching
 from .partitions import GlobalClustering, IntraModalityClustering, Partition
 from .progressive_matching import ProgressiveGraphMatching, progressive_graph_matching
 from .prototypes import (
@@ -23,6 +28,7 @@ from .prototypes import (
     centroids_by_modality,
     cluster_centroids,
     cluster_positions,
+    hybrid_centroids,
     modality_prototypes,
 )
 from .scores import ClusterReport, cluster_report
@@ -30,13 +36,16 @@ from .vote_matching import VoteMatching, cross_modality_votes, greedy_matching
 
 __all__ = [
     'AggregatedMemories', 'BalancedNeighbors', 'CameraNeighbors', 'ClusterLabeller',
-    'ClusterMatch', 'ClusterReport', 'GlobalClustering', 'IntraModalityClustering',
-    'JaccardDBSCAN', 'Labeller', 'MatchedMemories', 'ModalityMemories', 'ModalityPrototypes',
-    'NeighborLists', 'NeighborRule', 'Partition', 'PlainNeighbors', 'ProgressiveGraphMatching',
-    'ReweightedNeighbors', 'SharedMemory', 'SplitMemory', 'VoteMatching',
-    'aggregate_prototypes', 'centroids_by_modality', 'cluster_centroids', 'cluster_positions',
+    'ClusterMatch', 'ClusterReport', 'GlobalClustering', 'HybridMemories',
+    'IntraModalityClustering', 'JaccardDBSCAN', 'Labeller', 'MatchedMemories',
+    'ModalityMemories', 'ModalityPrototypes', 'NeighborLists', 'NeighborRule',
+    'NeighborSoftMemories', 'OptimalTransportMatching', 'Partition', 'PlainNeighbors',
+    'ProgressiveGraphMatching', 'PrototypeCalibration', 'ReweightedNeighbors', 'SharedMemory',
+    'SplitMemory', 'VoteMatching', 'aggregate_prototypes', 'calibrate_labels',
+    'centroids_by_modality', 'cluster_centroids', 'cluster_density', 'cluster_positions',
     'cluster_report', 'cross_modality_votes', 'cross_terms', 'dbscan_labels',
-    'disjoint_subsets', 'greedy_matching', 'jaccard_distance', 'jaccard_pairs', 'join_matched',
-    'k_reciprocal_encoding', 'matching_cost', 'modality_prototypes',
-    'progressive_graph_matching'
+    'disjoint_subsets', 'greedy_matching', 'hybrid_centroids', 'jaccard_distance',
+    'jaccard_pairs', 'join_matched', 'k_reciprocal_encoding', 'matching_cost',
+    'modality_prototypes', 'neighbor_soft_labels', 'neighbor_weights',
+    'optimal_transport_matching', 'progressive_graph_matching'
 ]

@@ -178,3 +178,32 @@ def modality_prototypes(features: Array, labels: Array, modality: Array) -> Moda
         groups=codes // 2,
         modality=codes % 2,
         assignment=assignment)
+
+
+def hybrid_centroids(visible: Array, infrared: Array, infrared_to_visible: Array) -> torch.Tensor:
+    """Average each infrared centroid with that of its visible partner.
+
+    They are the prototypes of RPNR's cross-modality memory (MM 2024), which both modalities
+    are compared with.
+
+    Args:
+        visible: shape ``(Kv, D)`` float, centroids as they are.
+        infrared: shape ``(Ki, D)`` float.
+        infrared_to_visible: shape ``(Ki,)`` int, the partner of each infrared cluster, -1
+            for none; then the infrared centroid stands alone.
+
+    Returns:
+        torch.Tensor: shape ``(Ki, D)`` on the device of ``infrared``, not normalised.
+
+    Examples:
+        >>> import torch
+        >>> from mmvireid.clustering import hybrid_centroids
+        >>> visible, infrared = torch.tensor([[2.0], [4.0]]), torch.tensor([[0.0], [1.0]])
+        >>> hybrid_centroids(visible, infrared, torch.tensor([1, -1])).tolist()
+        [[2.0], [1.0]]
+    """
+    infrared = torch.as_tensor(infrared)
+    visible = torch.as_tensor(visible, device=infrared.device)
+    partner = torch.as_tensor(infrared_to_visible, device=infrared.device).long()
+    means = (infrared + visible[partner.clamp(min=0)]) / 2
+    return torch.where((partner >= 0)[:, None], means, infrared)

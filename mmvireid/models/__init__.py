@@ -33,6 +33,7 @@ from .losses import (
     CenterClusterLoss,
     CenterGuidedPairMiningLoss,
     HeteroCenterClusterLoss,
+    NeighborRelationLoss,
     PartMixLoss,
     TripletLoss,
     WeightedRegularizedTripletLoss,
@@ -50,8 +51,8 @@ __all__ = [
     'CounterfactualIntervention', 'CrossModalityBackbone', 'CrossModalityReIdentifier',
     'DEENHead', 'DiverseEmbeddingExpansion', 'GeneralizedMeanPooling', 'GraphTransfer',
     'HeteroCenterClusterLoss', 'IdentityHead', 'ModalityAlleviation',
-    'MultiStageFeatureAggregation', 'MutualMeanHead', 'PartMixHead', 'PartMixLoss',
-    'PatternAlignment', 'PerModality', 'ReIDDataPreprocessor', 'ReIDHead', 'TripletLoss',
-    'WeightedRegularizedTripletLoss', 'mix_parts', 'pattern_separation', 'reliable',
-    'transfer_affinity', 'transfer_features'
+    'MultiStageFeatureAggregation', 'MutualMeanHead', 'NeighborRelationLoss', 'PartMixHead',
+    'PartMixLoss', 'PatternAlignment', 'PerModality', 'ReIDDataPreprocessor', 'ReIDHead',
+    'TripletLoss', 'WeightedRegularizedTripletLoss', 'mix_parts', 'pattern_separation',
+    'reliable', 'transfer_affinity', 'transfer_features'
 ]

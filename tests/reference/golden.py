@@ -12,9 +12,11 @@ from reference import (
     k_reciprocal,
     metric_losses,
     mpanet,
+    nulc,
     pgm,
     prototypes,
     ranking,
+    rpnr,
 )
 
 #: By the name of the file of released results whose form it has.
@@ -29,8 +31,10 @@ SMALL_CASES = {
     'eval_regdb': partial(ranking.small_case, 'regdb'),
     'eval_sysu': partial(ranking.small_case, 'sysu'),
     'mpanet': mpanet.small_case,
+    'nulc': nulc.small_case,
     'pgm': pgm.small_case,
     'rerank': k_reciprocal.small_rerank_case,
+    'rpnr': rpnr.small_case,
     'triplet': metric_losses.small_case,
 }
 

@@ -4,6 +4,7 @@ from .branch_orthogonality import BranchOrthogonalityLoss
 from .center_cluster import CenterClusterLoss
 from .center_guided_pair_mining import CenterGuidedPairMiningLoss
 from .hetero_center_cluster import HeteroCenterClusterLoss
+from .neighbor_relation import NeighborRelationLoss
 from .part_mix import PartMixLoss, mix_parts, reliable
 from .pattern_separation import pattern_separation
 from .triplet import TripletLoss
@@ -11,6 +12,6 @@ from .weighted_regularized_triplet import WeightedRegularizedTripletLoss
 
 __all__ = [
     'BranchOrthogonalityLoss', 'CenterClusterLoss', 'CenterGuidedPairMiningLoss',
-    'HeteroCenterClusterLoss', 'PartMixLoss', 'TripletLoss', 'WeightedRegularizedTripletLoss',
-    'mix_parts', 'pattern_separation', 'reliable'
+    'HeteroCenterClusterLoss', 'NeighborRelationLoss', 'PartMixLoss', 'TripletLoss',
+    'WeightedRegularizedTripletLoss', 'mix_parts', 'pattern_separation', 'reliable'
 ]
