@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train and test a config several times; print one table with mean and std.
+"""Train and test configs several times each; print one table with mean and std.
 
 RegDB has ten splits and one model for each; on SYSU-MM01 and LLCM a trial is a seed.
 Which keys of the config get the number of the trial stands in its ``trial_keys``.
@@ -8,6 +8,8 @@ Started again with the same arguments, it continues where it was stopped.
 Examples:
     python tools/run_trials.py configs/cift/cift_r50_120e_regdb.py --trials 1-10
     python tools/run_trials.py configs/cift/cift_r50_120e_sysu.py --trials 0,1,2 --gpus 2
+    python tools/run_trials.py configs/agw/agw_r18_demo.py configs/cift/cift_r18_demo.py \
+        --trials 0-2 --work-dir work_dirs/demo_trials --markdown
 """
 
 import argparse
@@ -56,9 +58,9 @@ def parse_trials(text: str) -> list[int]:
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = tool_parser(__doc__)
-    add_config(parser)
+    add_config(parser, 'config file; several make one table', nargs='+')
     parser.add_argument('--trials', type=parse_trials, default=parse_trials('1-10'))
-    add_work_dir(parser, 'folder; one subfolder a trial')
+    add_work_dir(parser, 'folder; one subfolder a trial, or a config and in it a trial')
     parser.add_argument(
         '--gpus',
         type=positive,
@@ -101,59 +103,79 @@ def divide_batch(cfg, gpus: int) -> list[str]:
             *(f'train_dataloader.sampler.{key}={loader.sampler[key] // gpus}' for key in keys)]
 
 
-def run_trial(args: argparse.Namespace, trial: int, cfg, folder: Path) -> list:
+def run_trial(args: argparse.Namespace, config: str, cfg, trial: int, folder: Path) -> list:
     """Train and test one trial unless its results exist; return them."""
     results = folder / 'results.json'
-    claim_folder(folder, load_stages(args.config, args.cfg_options), tta=args.tta, amp=args.amp)
+    claim_folder(folder, load_stages(config, args.cfg_options), tta=args.tta, amp=args.amp)
     options = ['--cfg-options', *args.cfg_option_words,
                *(f'{key}={trial}' for key in cfg.trial_keys)]
     if read_record_if_complete(results) is None:
         checkpoint = find_checkpoint(folder)
         if checkpoint is None or Path(checkpoint).name != final_checkpoint(cfg):
-            print(f'\n=== trial {trial}: training in {folder}', flush=True)
+            print(f'\n=== {config}, trial {trial}: training in {folder}', flush=True)
             extra = ['--resume'] + (['--amp'] if args.amp else [])
             if args.reuse_stages:
                 extra += ['--reuse-stages', args.reuse_stages]
             launch('train.py', args.gpus, [
-                args.config, '--work-dir', folder, *extra, *options,
+                config, '--work-dir', folder, *extra, *options,
                 *divide_batch(cfg, args.gpus)
             ])
             checkpoint = find_checkpoint(folder)
-        print(f'\n=== trial {trial}: testing {checkpoint}', flush=True)
+        print(f'\n=== {config}, trial {trial}: testing {checkpoint}', flush=True)
         extra = ['--tta'] if args.tta else []
         launch('test.py', args.gpus, [
-            args.config, checkpoint, '--work-dir', folder / 'test', '--out', results, *extra,
+            config, checkpoint, '--work-dir', folder / 'test', '--out', results, *extra,
             *options
         ])
     return read_record(results)
 
 
-def read_config(args: argparse.Namespace):
-    """Read the config with its overrides and check that it says what a trial is."""
-    cfg = load_config(args.config, args.cfg_options)
+def read_config(config: str, args: argparse.Namespace):
+    """Read a config with the overrides and check that it says what a trial is."""
+    cfg = load_config(config, args.cfg_options)
     if not cfg.get('trial_keys'):
         raise ConfigError(
-            f'{args.config} does not say what a trial is: add trial_keys, for example '
+            f'{config} does not say what a trial is: add trial_keys, for example '
             'trial_keys = ["randomness.seed"].')
+    divide_batch(cfg, args.gpus)
     return cfg
+
+
+def name_folders(args: argparse.Namespace) -> dict[str, Path]:
+    """Give each config a folder for its trials."""
+    if len(args.config) == 1:
+        config, = args.config
+        return {config: Path(args.work_dir or Path('work_dirs') / f'{Path(config).stem}_trials')}
+    if not args.work_dir:
+        raise ConfigError('several configs need a common folder: name one with --work-dir.')
+    folders = {config: Path(args.work_dir) / Path(config).stem for config in args.config}
+    if len(set(folders.values())) < len(args.config):
+        raise ConfigError('two of the configs have the same file name, so their results would '
+                          'have the same folder: rename one, or run them one after the other.')
+    return folders
 
 
 def main() -> None:
     """Run all trials and print the table."""
     args = parse_args()
     with one_sentence_errors('Start the same command again to continue.'):
-        cfg = read_config(args)
-        work_dir = Path(args.work_dir or Path('work_dirs') / f'{Path(args.config).stem}_trials')
-        divide_batch(cfg, args.gpus)
-        lock_work_dir(work_dir)
-        trials = {
-            trial: run_trial(args, trial, cfg, work_dir / f'trial_{trial}')
-            for trial in args.trials
-        }
-        report(trials, work_dir, args.markdown)
+        folders = name_folders(args)
+        # A mistake in the last config is found before the first is trained.
+        configs = {config: read_config(config, args) for config in folders}
+        for config, folder in folders.items():
+            lock_work_dir(folder)
+            trials = {
+                trial: run_trial(args, config, configs[config], trial, folder / f'trial_{trial}')
+                for trial in args.trials
+            }
+            report(config, trials, folder, args.markdown)
+        if len(folders) > 1:
+            print('\nAll configs:\n', flush=True)
+            run_command([sys.executable, TOOLS / 'analysis_tools' / 'summarize_trials.py',
+                         *folders.values(), '--format', 'markdown' if args.markdown else 'text'])
 
 
-def report(trials: dict[int, list], work_dir: Path, markdown: bool) -> None:
+def report(config: str, trials: dict[int, list], work_dir: Path, markdown: bool) -> None:
     """Print and save mean and std over the trained models.
 
     Each model counts once, with its own mean over random galleries.
@@ -170,7 +192,7 @@ def report(trials: dict[int, list], work_dir: Path, markdown: bool) -> None:
         for setting, rows in tables.items()
     }
     for setting, rows in summary.items():
-        print(f'\n{setting}, mean ± std over {len(trials)} trained models '
+        print(f'\n{config}: {setting}, mean ± std over {len(trials)} trained models '
               f'(trials {", ".join(map(str, trials))}), %')
         print(format_table(rows, markdown))
     path = work_dir / 'summary.json'

@@ -28,14 +28,16 @@ def tool_parser(description: str) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def add_config(parser: argparse.ArgumentParser, text: str = 'config file') -> None:
+def add_config(parser: argparse.ArgumentParser, text: str = 'config file',
+               **options: Any) -> None:
     """Add the config, as the next word of the command line.
 
     Args:
         parser: of the command line.
         text: help.
+        **options: of ``add_argument``, for example ``nargs='+'``.
     """
-    parser.add_argument('config', type=shell_path, help=text)
+    parser.add_argument('config', type=shell_path, help=text, **options)
 
 
 def add_checkpoint(parser: argparse.ArgumentParser, text: str = 'checkpoint file',

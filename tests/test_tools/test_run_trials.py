@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import runpy
+import shutil
 import subprocess
 import sys
 
@@ -18,7 +20,7 @@ def forked_commands(monkeypatch, run_tool):
 
     def run_command(command):
         assert command[0] == sys.executable
-        run_tool(*command[1:])
+        print(run_tool(*command[1:]).stdout)
 
     monkeypatch.setattr('mmvireid.cli.run_command', run_command)
 
@@ -51,12 +53,29 @@ def test_trials_continue_where_they_were_stopped(run_tool, forked_commands, tiny
     # Each trial has its own seed, so its own network.
     assert means[0] != means[1]
 
+    # Of two configs whose trials are done it makes one table.
+    another = tmp_path / 'another.py'
+    another.write_text(f"_base_ = ['{tiny_config}']\n")
+    for trial, config in ((1, tiny_config), (2, another)):
+        folder = tmp_path / 'both' / config.stem / 'trial_0'
+        shutil.copytree(tmp_path / f'trial_{trial}', folder)
+        (folder / 'request.json').unlink()
+    arguments = ['tools/run_trials.py', tiny_config, another, '--trials', '0',
+                 '--work-dir', tmp_path / 'both', *options]
+    monkeypatch.setattr(sys, 'argv', [str(word) for word in arguments])
+    runpy.run_path(str(repo_root / 'tools/run_trials.py'), run_name='__main__')
+    table = capfd.readouterr().out.split('All configs:')[1]
+    for config, values in zip((tiny_config, another), means):
+        assert re.search(rf'{config.stem}, cift  .* {values["cift"]:.2f} ', table)
+
 
 def test_trials_are_written_as_ranges(run_tool, tiny_config):
     process = run_tool('tools/run_trials.py', tiny_config, '--trials', 'one', expect=2)
     assert 'trials are written 1-10 or 1,3,5, not "one"' in process.stderr
     process = run_tool('tools/run_trials.py', tiny_config, '--trials', '10-1', expect=2)
     assert '"10-1" is no range of trials: write 1-10' in process.stderr
+    process = run_tool('tools/run_trials.py', tiny_config, tiny_config, expect=1)
+    assert 'several configs need a common folder: name one with --work-dir' in process.stderr
 
 
 @pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
