@@ -1,6 +1,7 @@
 # make demo   train CIFT on a small synthetic dataset and look at a ranked gallery
 # make demo-unsupervised   train BMIL on another one without identities, beside naive clustering
 # make ablation-unsupervised   all six variants of BMIL's ablation, three seeds each
+# make compare-unsupervised   all methods that need no identities, three seeds each
 # make test   run all tests
 # make lint   check style and the direction of imports
 # make docs   build the documentation, docs/_build/html
@@ -10,7 +11,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-unsupervised ablation-unsupervised test lint docs install clean
+.PHONY: demo demo-unsupervised ablation-unsupervised compare-unsupervised test lint docs install clean
 
 install: $(VENV)/.installed
 
@@ -42,6 +43,9 @@ demo-unsupervised: $(VENV)/.installed
 
 ablation-unsupervised: $(VENV)/.installed
 	$(BIN)/python tools/misc/demo_unsupervised.py --ablation --markdown
+
+compare-unsupervised: $(VENV)/.installed
+	$(BIN)/python tools/misc/demo_unsupervised.py --methods --markdown
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Train BMIL and its ablations on synthetic pedestrians, without identities.
+"""Train without identities on synthetic pedestrians: BMIL, its ablations, other methods.
 
-By default the full method (M6) and naive global clustering (M2); --ablation trains all six
-variants of the paper with three seeds each. Every step is a command that you can type
-yourself; it is printed before it runs. A step whose result exists is skipped, and an
-interrupted training goes on where it was.
+By default BMIL (M6) and naive global clustering (M2); --ablation trains all six variants of
+BMIL's paper with three seeds each, --methods those two and all other methods. Every step is
+a command that you can type yourself; it is printed before it runs. A step whose result
+exists is skipped, and an interrupted training goes on where it was.
 """
 
 import argparse
@@ -31,13 +31,25 @@ from mmvireid.evaluation import format_table, summarize
 from mmvireid.utils.records import read_record, read_record_if_complete
 
 ROOT = Path(__file__).resolve().parents[2]
-VARIANTS = dict(
-    M1='intra-modality only',
-    M2='naive global clustering',
-    M3='modality-aware distance',
-    M4='M3 + subsets',
-    M5='subsets + split-and-contrast',
-    M6='BMIL, all of it')
+VARIANTS = {
+    'M1': 'intra-modality only',
+    'M2': 'naive global clustering',
+    'M3': 'modality-aware distance',
+    'M4': 'M3 + subsets',
+    'M5': 'subsets + split-and-contrast',
+    'M6': 'BMIL, all of it',
+    'ADCA': 'matching by votes',
+    'PGM': 'progressive graph matching',
+    'RPNR': 'optimal transport, neighbour relations',
+    'N-ULC': 'PGM with soft labels',
+}
+#: Variants that are no ablations of BMIL -> their configs.
+METHODS = {
+    'ADCA': 'configs/adca/adca_r18_demo.py',
+    'PGM': 'configs/pgm/pgm_r18_demo.py',
+    'RPNR': 'configs/rpnr/rpnr_r18_demo.py',
+    'N-ULC': 'configs/nulc/nulc_r18_demo.py',
+}
 COUNTS = dict(
     clusters='clusters', mixed='mixed', linked='images in mixed ones, %', ari='ARI',
     purity='right links, %')
@@ -50,11 +62,14 @@ def parse_args() -> argparse.Namespace:
         '--variants', nargs='+', choices=VARIANTS, default=['M2', 'M6'], help='what to train')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='one training each')
     parser.add_argument(
-        '--ablation', action='store_true', help='all variants with the seeds 0, 1 and 2')
+        '--ablation', action='store_true', help='M1 to M6 with the seeds 0, 1 and 2')
+    parser.add_argument(
+        '--methods', action='store_true',
+        help='M2, M6 and all other methods with the seeds 0, 1 and 2')
     parser.add_argument('--markdown', action='store_true', help='print Markdown tables')
     parser.add_argument(
         '--config', type=shell_path, default='configs/bmil/bmil_r18_demo.py',
-        help='config of the full method; the variants lie beside it, <name>_m1.py and so on')
+        help='config of BMIL; its ablations lie beside it, <name>_m1.py and so on')
     parser.add_argument(
         '--pretrain', type=shell_path, default='configs/bmil/pretrain_r18_visible.py',
         help='config of the network to start from')
@@ -64,6 +79,8 @@ def parse_args() -> argparse.Namespace:
     if args.ablation:
         # The ones whose beginning others share come first.
         args.variants, args.seeds = ['M1', 'M6', 'M2', 'M3', 'M4', 'M5'], [0, 1, 2]
+    if args.methods:
+        args.variants, args.seeds = ['M2', 'M6', *METHODS], [0, 1, 2]
     return args
 
 
@@ -77,6 +94,8 @@ def main() -> None:
 
 def config_of(args: argparse.Namespace, variant: str) -> str:
     """Return the config file of a variant."""
+    if variant in METHODS:
+        return METHODS[variant]
     path = Path(args.config)
     return str(path if variant == 'M6' else path.with_stem(f'{path.stem}_{variant.lower()}'))
 
@@ -106,7 +125,7 @@ def run_steps(args: argparse.Namespace) -> None:
           'stand-in for ImageNet weights. These numbers say nothing about real data.\n')
     rows = {'pre-trained network': summary(before)}
     clusters = {}
-    for variant in sorted(results):
+    for variant in sorted(results, key=list(VARIANTS).index):
         name = f'{variant}  {VARIANTS[variant]}'
         rows[name] = over_seeds([summary(path) for path in results[variant]])
         found = [last_clusters(path.parents[1]) for path in results[variant]]
@@ -139,7 +158,11 @@ def last_clusters(folder: Path) -> dict:
     """Read the global clustering of the last epoch, if there was one."""
     found = read_record_if_complete(last_stage_dir(folder) / 'clustering.json') or []
     records = [r for r in found if r['modality'] == 'both']
-    return {title: records[-1][key] or 0 for key, title in COUNTS.items()} if records else {}
+    if not records:
+        return {}
+    matching = [r['seconds'].get('match', 0.) for r in records]
+    return {**{title: records[-1][key] or 0 for key, title in COUNTS.items()},
+            'matching, s per epoch': sum(matching) / len(matching)}
 
 
 def over_seeds(rows: list[dict]) -> dict:
