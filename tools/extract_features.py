@@ -12,6 +12,7 @@ from mmvireid.cli import add_out, one_sentence_errors, shell_path, tool_parser
 from mmvireid.cli.inference import (
     add_inference_arguments,
     build_inferencer,
+    check_modality,
     check_output,
     write_descriptors,
 )
@@ -36,6 +37,7 @@ def main() -> None:
     args = parse_args()
     with one_sentence_errors():
         check_output(args.out, ('.npz', '.json', '.csv'))
+        check_modality(args.input, args.modality, '--modality')
         inferencer = build_inferencer(args)
         wanted = [args.descriptor] if args.out.lower().endswith('.csv') else None
         images = inferencer.embed(

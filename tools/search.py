@@ -24,6 +24,7 @@ from mmvireid.cli import (
 from mmvireid.cli.inference import (
     add_inference_arguments,
     build_inferencer,
+    check_modality,
     check_output,
     picture_name,
     print_results,
@@ -94,10 +95,14 @@ def main() -> None:
             check_output(file, ('.json', '.csv'))
         if args.show_dir:
             check_work_dir(args.show_dir)
+        check_modality(args.query, args.query_modality, '--query-modality')
+        stored = args.index is not None and is_index(args.index)
+        if not stored:
+            check_modality(args.gallery, args.gallery_modality, '--gallery-modality')
         inferencer = build_inferencer(args)
         ranking = inferencer.ranking(args.ranking)
         loading = dict(batch_size=args.batch_size, num_workers=args.num_workers, progress=True)
-        if args.index and is_index(args.index):
+        if stored:
             print(f'the gallery is what {args.index} holds; "{args.gallery}" is not read again')
             gallery = inferencer.load_index(args.index, ranking.name)
             changes = report_changes(gallery.index, args.gallery, args.index)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from mmvireid.utils.errors import CheckpointError
+from mmvireid.utils.wrappers import unwrap_names
 
 #: Entry of a file that holds its parameters: MMEngine's and ours, AGW's release, fast-reid.
 WEIGHTS_ENTRIES = ('state_dict', 'net', 'model')
@@ -30,8 +31,7 @@ def find_weights(content: Any, source: str | os.PathLike) -> OrderedDict[str, Te
     entries = content if isinstance(content, Mapping) else {}
     for found in (*(entries.get(name) for name in WEIGHTS_ENTRIES), entries):
         if isinstance(found, Mapping) and any(isinstance(v, Tensor) for v in found.values()):
-            weights = OrderedDict(
-                (str(name).removeprefix('module.'), value) for name, value in found.items())
+            weights = unwrap_names(found)
             # Versions of the modules, by which PyTorch reads old files.
             weights._metadata = getattr(found, '_metadata', {})
             return weights

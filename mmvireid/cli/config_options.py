@@ -3,6 +3,7 @@
 import argparse
 import ast
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from mmvireid.config import is_path_key
@@ -84,10 +85,9 @@ def parse_value(text: str) -> Any:
     """
     text = text.strip()
     if text[:1] in ('[', '{') or text[:1] == '(' and ',' in text:
-        try:
+        # Where words in it have no quotes, it is no Python, and read below.
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             return ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            pass  # words without quotes
     if _without_quotes(text) != text:
         return _without_quotes(text)
     bracketed = text[:1] + text[-1:] in ('()', '[]')

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmvireid.inference.image_inputs import is_list
 from mmvireid.inference.inferencer import VIReIDInferencer
 from mmvireid.registry import DATASETS
 from mmvireid.structures import ImageSet, Modality, RetrievalResult
@@ -45,6 +46,23 @@ def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
     add_loading_arguments(parser, batch_size=64, num_workers=0)
     add_device(parser)
     add_config_options(parser, 'change the config, for example model.test_cfg.flip=True')
+
+
+def check_modality(images: str, modality: str | None, option: str) -> None:
+    """Make sure, before a model is loaded, that the modality of images is known.
+
+    Args:
+        images: an image, a folder or a list file.
+        modality: what the command line says of them.
+        option: its name, for the message.
+
+    Raises:
+        ConfigError: if nothing says whether they are visible or infrared.
+    """
+    if modality is None and not is_list(images):
+        raise ConfigError(
+            f'nothing says whether "{images}" is visible or infrared: add {option} visible or '
+            f'{option} infrared, or give a list file with a modality column.')
 
 
 def build_inferencer(args: argparse.Namespace) -> VIReIDInferencer:

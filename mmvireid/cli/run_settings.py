@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook, IterTimerHook, LoggerHook, RuntimeInfoHook
 
 from mmvireid.checkpoints import final_checkpoint, find_checkpoint
 from mmvireid.config import SHARED_AMONG_PROCESSES, is_path_key
@@ -26,12 +27,8 @@ _INDIFFERENT = re.compile(
     r'train_dataloader\.(num_workers|persistent_workers|prefetch_factor|pin_memory)|'
     r'train_cfg\.(val_|dynamic_intervals)|model\.(test_cfg|channels_last)|'
     r'.*\.(cache_dir|made_by)$')
-#: Hooks that watch, report and save.
-_WATCHERS = {
-    'CheckLossHook', 'CheckpointGuardHook', 'CheckpointHook', 'InterruptHook', 'IterTimerHook',
-    'LastAndBestHook', 'LoggerHook', 'RuntimeInfoHook', 'SafeCheckpointHook',
-    'StopAtCheckpointHook'
-}
+#: Hooks of MMEngine that leave the weights alone; others say so by ``only_watches = True``.
+_MMENGINE_WATCHERS = (CheckpointHook, IterTimerHook, LoggerHook, RuntimeInfoHook)
 #: What may be another thing when a run goes on, besides places of files: its length, and how
 #: many processes share the work.
 _MAY_CHANGE = re.compile(r'train_cfg\.max_(epochs|iters)|processes|.*\.num_workers$')
@@ -124,12 +121,14 @@ def find_same_run(cfg: Config, folder: str) -> str | None:
 
 
 def _only_watches(hook: dict) -> bool:
-    """Tell whether a hook leaves the weights alone."""
+    """Tell whether a hook leaves the weights alone.
+
+    What only watches and reports may be added to a run that has begun, and is not looked at
+    where two runs are compared. A hook says so by ``only_watches = True`` in its class.
+    """
     kind = hook.get('type')
-    if str(kind).rpartition('.')[2] in _WATCHERS:
-        return True
     found = HOOKS.get(kind) if isinstance(kind, str) else kind
-    return found is not None and found.__module__.startswith('mmvireid.visualization')
+    return getattr(found, 'only_watches', False) or found in _MMENGINE_WATCHERS
 
 
 def _flatten(value: Any, key: str = '') -> dict[str, Any]:

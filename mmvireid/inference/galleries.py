@@ -1,7 +1,7 @@
 """Where the descriptors of a gallery are kept, and how queries find their nearest."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,12 +12,14 @@ from mmvireid.structures import ImageSet, RetrievalResult
 from mmvireid.utils.errors import ConfigError, InputError
 
 
-class Gallery(Protocol):
+class Gallery(ABC):
     """What a search needs of a gallery."""
 
+    @abstractmethod
     def __len__(self) -> int:
         """Return the number of images."""
 
+    @abstractmethod
     def nearest(self, ranking: Ranking, query: ImageSet, k: int) -> Nearest:
         """Find the nearest images.
 
@@ -28,8 +30,14 @@ class Gallery(Protocol):
 
         Returns:
             Shape ``(Q, min(k, G))``.
+
+        Raises:
+            ConfigError: if this gallery cannot serve the ranking.
+            MMVIReIDError: if queries or gallery lack a descriptor, or have it from different
+                models.
         """
 
+    @abstractmethod
     def take(self, rows: np.ndarray) -> ImageSet:
         """Return images without their descriptors; ``sample_idx`` is the row.
 
@@ -38,7 +46,7 @@ class Gallery(Protocol):
         """
 
 
-class MemoryGallery:
+class MemoryGallery(Gallery):
     """A gallery whose descriptors are in memory; it serves every ranking.
 
     Each ranking prepares it once, when it is first used: plain descriptors are compared block
@@ -75,34 +83,17 @@ class MemoryGallery:
         return len(self.images)
 
     def nearest(self, ranking: Ranking, query: ImageSet, k: int) -> Nearest:
-        """Find the nearest images.
-
-        Args:
-            ranking: what to compare.
-            query: Q queries of one modality, with descriptors.
-            k: number of images.
-
-        Returns:
-            Shape ``(Q, min(k, G))``.
-
-        Raises:
-            EvaluationError: if queries or gallery lack a descriptor, or have it from different
-                models.
-        """
+        """Find the nearest images; the first call with a ranking prepares the gallery for it."""
         if ranking not in self._ranked:
             self._ranked[ranking] = ranking.prepare(self.images)
         return self._ranked[ranking].nearest(query, k)
 
     def take(self, rows: np.ndarray) -> ImageSet:
-        """Return images without their descriptors; ``sample_idx`` is the row.
-
-        Args:
-            rows: shape ``(K,)``.
-        """
+        """Return images as they were given, without their descriptors."""
         return self._annotations[rows]
 
 
-class StoredGallery:
+class StoredGallery(Gallery):
     """A gallery in a :class:`mmvireid.search.GalleryIndex`, for one descriptor.
 
     Args:
@@ -118,19 +109,7 @@ class StoredGallery:
         return len(self.index)
 
     def nearest(self, ranking: Ranking, query: ImageSet, k: int) -> Nearest:
-        """Find the nearest images.
-
-        Args:
-            ranking: what to compare.
-            query: Q queries of one modality, with descriptors.
-            k: number of images.
-
-        Returns:
-            Shape ``(Q, min(k, G))``.
-
-        Raises:
-            ConfigError: if the ranking is not a comparison of the descriptor alone.
-        """
+        """Find the nearest images, if the ranking compares the descriptor and nothing else."""
         name = stored_descriptor(ranking)
         if name != self.descriptor:
             raise ConfigError(
@@ -143,11 +122,7 @@ class StoredGallery:
         return Nearest(*self.index.search(query.descriptors[name], k))
 
     def take(self, rows: np.ndarray) -> ImageSet:
-        """Return images without their descriptors; ``sample_idx`` is the row.
-
-        Args:
-            rows: shape ``(K,)``.
-        """
+        """Return images as the index knows them."""
         info = self.index.info(rows)
         return ImageSet({}, info.identity, info.camera, info.modality, rows, list(info.ids))
 

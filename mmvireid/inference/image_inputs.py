@@ -92,7 +92,16 @@ def list_files(path: PathLike) -> list[str]:
         DatasetError: if a list is malformed.
     """
     path = os.fspath(path)
-    return [record.path for record in _read_list(path)] if _is_list(path) else _files(path)
+    return [record.path for record in _read_list(path)] if is_list(path) else _files(path)
+
+
+def is_list(path: PathLike) -> bool:
+    """Tell whether a path is a list file, which knows the modality of its images.
+
+    Args:
+        path: of an image, a folder or a list file.
+    """
+    return Path(path).suffix.lower() in LIST_SUFFIXES and os.path.isfile(path)
 
 
 def read_modality(value: str | int | Modality) -> Modality:
@@ -133,7 +142,7 @@ def _modality_of_each(modality: ModalityLike, num: int) -> list:
 
 def _lookup(modality: ModalityLike) -> dict[str, ImageRecord]:
     """Read the list that ``modality`` names, if it names one; by absolute path."""
-    if isinstance(modality, (str, os.PathLike)) and _is_list(modality):
+    if isinstance(modality, (str, os.PathLike)) and is_list(modality):
         return {os.path.abspath(record.path): record for record in _read_list(modality)}
     return {}
 
@@ -149,7 +158,7 @@ def _expand(entry: OneInput, number: int, modality: Modality | None,
             f'image {number} is a {type(entry).__name__}: give a path, a folder, a list file or '
             'a NumPy array.')
     path = os.fspath(entry)
-    if _is_list(path):
+    if is_list(path):
         if modality is not None:
             raise InputError(
                 f'the list "{path}" says the modality of its images: leave it out, or give '
@@ -199,10 +208,6 @@ def _as_rgb(array: np.ndarray, number: int) -> np.ndarray:
             f'image {number} is an array of type {array.dtype} and shape {array.shape}: give '
             'uint8 RGB of shape (height, width, 3), or grey of shape (height, width).')
     return np.stack([array] * 3, axis=-1) if array.ndim == 2 else np.ascontiguousarray(array)
-
-
-def _is_list(path: PathLike) -> bool:
-    return Path(path).suffix.lower() in LIST_SUFFIXES and os.path.isfile(path)
 
 
 def _read_list(path: PathLike) -> list[ImageRecord]:

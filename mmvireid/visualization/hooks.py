@@ -34,6 +34,7 @@ class PictureHook(Hook, metaclass=ABCMeta):
     """
 
     priority = 'LOW'
+    only_watches = True
     #: folder in the work directory, and name for the visualiser
     folder: ClassVar[str]
 

@@ -231,13 +231,17 @@ def test_names_that_are_hard_to_write(tool, tiny_config, weights, footage, tmp_p
 
 def test_what_cannot_be_searched(tool, tiny_config, weights, footage, tmp_path):
     command = ['search.py', tiny_config, weights, footage / 'day', footage / 'night']
-    assert 'is visible or infrared' in sentence(tool(*command))
+    assert 'night" is visible or infrared: add --query-modality' in sentence(tool(*command))
+    assert 'day" is visible or infrared: add --gallery-modality' in sentence(
+        tool(*command, '--query-modality', 'infrared'))
+    assert 'day" is visible or infrared: add --modality' in sentence(
+        tool('extract_features.py', *command[1:4], '--out', tmp_path / 'a.npz'))
     assert 'should end in .json or .csv' in sentence(
         tool(*command, *SEARCH, '--out', tmp_path / 'found.txt'))
     (tmp_path / 'empty').mkdir()
     command[3] = tmp_path / 'empty'
     assert 'holds no image' in sentence(tool(*command, *SEARCH))
-    assert 'did you mean' in sentence(tool('search.py', 'cift_r50_sysu', *command[2:]))
+    assert 'did you mean' in sentence(tool('search.py', 'cift_r50_sysu', *command[2:], *SEARCH))
     assert 'gives no descriptor "x"' in sentence(
         tool('extract_features.py', tiny_config, weights, footage / 'query.csv', '--out',
              tmp_path / 'a.csv', '--descriptor', 'x'))

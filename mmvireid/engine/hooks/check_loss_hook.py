@@ -24,6 +24,7 @@ class CheckLossHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+    only_watches = True
 
     def __init__(self, interval: int = 1) -> None:
         self.interval = interval

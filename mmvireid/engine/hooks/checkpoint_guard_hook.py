@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmvireid.checkpoints import check_weights, find_weights, present_names, read_for_engine
@@ -18,6 +17,7 @@ from mmvireid.compat import (
 )
 from mmvireid.registry import HOOKS
 from mmvireid.utils.errors import CheckpointError, EvaluationError
+from mmvireid.utils.wrappers import unwrap_model
 
 #: What a run goes on from, besides the weights.
 _STATE = ('optimizer', 'param_schedulers', 'message_hub')
@@ -47,6 +47,7 @@ class CheckpointGuardHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+    only_watches = True
 
     def __init__(self) -> None:
         self._until_the_end = ExitStack()
@@ -76,7 +77,7 @@ class CheckpointGuardHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
         """Check names and shapes of ``checkpoint['state_dict']``."""
         source = loaded_checkpoint(runner) or 'the checkpoint'
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         weights = present_names(find_weights(checkpoint, source), model)
         checkpoint['state_dict'] = weights
         if 'ema_state_dict' in checkpoint:

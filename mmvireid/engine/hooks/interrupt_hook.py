@@ -21,6 +21,7 @@ class InterruptHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+    only_watches = True
 
     def _before_epoch(self, runner: Runner, mode: str = 'train') -> None:
         raise_noted_interrupt()

@@ -38,6 +38,7 @@ class LastAndBestHook(Hook):
     """
 
     priority = 'LOW'
+    only_watches = True
 
     def __init__(self, metric: str = 'mAP') -> None:
         self.metric = metric

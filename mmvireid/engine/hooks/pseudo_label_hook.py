@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmvireid.compat import is_resuming
 from mmvireid.registry import HOOKS, LABELLERS, TASK_UTILS
 from mmvireid.structures import ClusteringEpoch, ImageSet, PseudoLabels
 from mmvireid.utils.errors import ClusteringError, ConfigError
+from mmvireid.utils.wrappers import unwrap_model
 
 from .clustering_record import ClusteringRecord
 
@@ -209,5 +209,4 @@ def _advice(branch: str) -> str:
 
 
 def _head(runner: Runner) -> torch.nn.Module:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return model.head
+    return unwrap_model(runner.model).head

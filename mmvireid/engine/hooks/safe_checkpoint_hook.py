@@ -47,6 +47,8 @@ class SafeCheckpointHook(CheckpointHook):
         MissingEntryError: if ``save_best`` names no metric of the evaluator.
     """
 
+    only_watches = True
+
     def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
         kwargs.setdefault('greater_keys', [*self._default_greater_keys, *_GREATER_IS_BETTER])
         super().__init__(backend_args=backend_args or atomic_storage(), **kwargs)

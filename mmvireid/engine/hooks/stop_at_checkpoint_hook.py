@@ -30,6 +30,7 @@ class StopAtCheckpointHook(Hook):
 
     # Before the checkpoint is saved.
     priority = 'VERY_HIGH'
+    only_watches = True
 
     def __init__(self) -> None:
         self._saved = False

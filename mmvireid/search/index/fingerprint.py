@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mmvireid.utils.errors import InputError
+from mmvireid.utils.wrappers import unwrap_names
 
 
 def model_fingerprint(model: nn.Module | Mapping[str, torch.Tensor], *details: str) -> str:
@@ -42,8 +43,7 @@ def model_fingerprint(model: nn.Module | Mapping[str, torch.Tensor], *details: s
     if not weights:
         raise InputError('a fingerprint needs a network or its state_dict, '
                          'and what was given holds no weights at its first level')
-    if all(name.startswith('module.') for name in weights):
-        weights = {name[len('module.'):]: value for name, value in weights.items()}
+    weights = unwrap_names(weights)
     digest = hashlib.sha256()
     for name in sorted(weights):
         value = weights[name].detach().cpu().contiguous()

@@ -33,6 +33,7 @@ class ReportHook(Hook):
     """
 
     priority = 'LOW'
+    only_watches = True
 
     def __init__(self,
                  out_file: str | None = None,
