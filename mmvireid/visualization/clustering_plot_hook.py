@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmvireid.registry import HOOKS
+from mmvireid.registry import HOOKS, TASK_UTILS
 from mmvireid.structures import ClusteringEpoch
 from mmvireid.utils.errors import ClusteringError, ConfigError
 from mmvireid.utils.processes import main_process_computes
@@ -42,10 +42,10 @@ class ClusteringPlotHook(Hook):
             last of the epoch when None, or when the epoch does not have this one.
         out_dir: folder for the pictures; ``<work_dir>/clustering`` when None.
         eps: DBSCAN's radius, drawn as a line; no line when None.
-        k1: see :func:`mmvireid.clustering.jaccard_distance`.
-        k2: see :func:`mmvireid.clustering.jaccard_distance`.
-        expansion: see :func:`mmvireid.clustering.jaccard_distance`.
-        half_list: see :func:`mmvireid.clustering.jaccard_distance`.
+        plain: config of the neighbour rule before the correction; None for
+            :class:`mmvireid.clustering.PlainNeighbors` with its defaults.
+        corrected: config of the rule after it; None for
+            :class:`mmvireid.clustering.BalancedNeighbors` with its defaults.
         backend: see :func:`mmvireid.clustering.jaccard_distance`.
         seed: decides which identities and images are shown.
 
@@ -56,6 +56,7 @@ class ClusteringPlotHook(Hook):
     # After the hook that clusters; before the timer, which would count the drawing as
     # waiting for data.
     priority = 'ABOVE_NORMAL'
+    only_watches = True
 
     def __init__(self,
                  interval: int = 1,
@@ -65,10 +66,8 @@ class ClusteringPlotHook(Hook):
                  branch: str | None = None,
                  out_dir: str | None = None,
                  eps: float | None = None,
-                 k1: int = 30,
-                 k2: int = 6,
-                 expansion: str = 'per_modality',
-                 half_list: str = 'merged',
+                 plain: dict | None = None,
+                 corrected: dict | None = None,
                  backend: str = 'torch',
                  seed: int = 0) -> None:
         if interval < 1:
@@ -80,8 +79,9 @@ class ClusteringPlotHook(Hook):
         self.branch = branch
         self.out_dir = out_dir
         self.eps = eps
-        self.distance = dict(
-            k1=k1, k2=k2, expansion=expansion, half_list=half_list, backend=backend)
+        self.plain = TASK_UTILS.build(plain or dict(type='PlainNeighbors'))
+        self.corrected = TASK_UTILS.build(corrected or dict(type='BalancedNeighbors'))
+        self.backend = backend
         self.seed = seed
 
     def before_train(self, runner: Runner) -> None:
@@ -152,7 +152,9 @@ class ClusteringPlotHook(Hook):
             identities,
             num_images=self.num_images,
             seed=self.seed,
-            **self.distance)
+            plain=self.plain,
+            corrected=self.corrected,
+            backend=self.backend)
         distances = draw_distance_histograms(
             histograms, eps=self.eps, title=f'Distances of training images {when}')
         return dict(embedding=embedding, distances=distances)

@@ -8,8 +8,13 @@ import torch
 from scipy import sparse
 from torch.nn import functional
 
-from mmvireid.clustering import jaccard_pairs, k_reciprocal_encoding
-from mmvireid.clustering.neighbors import PlainNeighbors, modality_aware_neighbors
+from mmvireid.clustering import (
+    BalancedNeighbors,
+    NeighborRule,
+    PlainNeighbors,
+    jaccard_pairs,
+    k_reciprocal_encoding,
+)
 from mmvireid.evaluation.functional import cosine_distance
 from mmvireid.search.topk import float_rows
 from mmvireid.utils.errors import InputError
@@ -62,10 +67,9 @@ def pair_histograms(features: Array,
                     num_images: int = 500,
                     num_bins: int = 40,
                     seed: int = 0,
-                    k1: int = 30,
-                    k2: int = 6,
-                    backend: str = 'torch',
-                    **options: str) -> dict[str, PairHistogram]:
+                    plain: NeighborRule | None = None,
+                    corrected: NeighborRule | None = None,
+                    backend: str = 'torch') -> dict[str, PairHistogram]:
     """Count the distances between some random images and all others.
 
     The distances themselves are those among all images, since a Jaccard distance depends
@@ -79,15 +83,14 @@ def pair_histograms(features: Array,
         num_images: how many random images.
         num_bins: how many bins.
         seed: decides the choice of images.
-        k1: see :func:`mmvireid.clustering.jaccard_distance`.
-        k2: see :func:`mmvireid.clustering.jaccard_distance`.
+        plain: neighbour rule of the plain distance; None for :class:`PlainNeighbors`.
+        corrected: neighbour rule that balances the modalities; None for
+            :class:`BalancedNeighbors`.
         backend: see :func:`mmvireid.clustering.jaccard_distance`.
-        **options: ``expansion`` and ``half_list`` of the same function, for the
-            modality-aware distance.
 
     Returns:
-        dict: ``'cosine'``; ``'jaccard'``, the plain distance; ``'modality_aware'``, the
-        distance with neighbours balanced between the modalities.
+        dict: ``'cosine'``; ``'jaccard'``, the distance by ``plain``; ``'modality_aware'``,
+        that by ``corrected``.
 
     Raises:
         InputError: if there are not at least two images of each modality, or shapes do not
@@ -95,11 +98,14 @@ def pair_histograms(features: Array,
 
     Examples:
         >>> import numpy as np
+        >>> from mmvireid.clustering import BalancedNeighbors, PlainNeighbors
         >>> from mmvireid.visualization import pair_histograms
         >>> rng = np.random.default_rng(0)
         >>> features = rng.standard_normal((40, 8))
         >>> features /= np.linalg.norm(features, axis=1, keepdims=True)
-        >>> found = pair_histograms(features, np.arange(40) % 2, k1=6, k2=2, num_bins=10)
+        >>> found = pair_histograms(
+        ...     features, np.arange(40) % 2, plain=PlainNeighbors(k1=6, k2=2),
+        ...     corrected=BalancedNeighbors(k1=6, k2=2), num_bins=10)
         >>> sorted(found)
         ['cosine', 'jaccard', 'modality_aware']
     """
@@ -114,8 +120,8 @@ def pair_histograms(features: Array,
     rows = np.random.default_rng(seed).choice(num, min(num_images, num), replace=False)
     kinds = _Kinds(modality, None if identities is None else np.asarray(identities), rows)
     found = {'cosine': _cosine_histogram(features, kinds, num_bins)}
-    rules = {'jaccard': PlainNeighbors(k1, k2),
-             'modality_aware': modality_aware_neighbors(k1, k2, **options)}
+    rules = {'jaccard': plain or PlainNeighbors(),
+             'modality_aware': corrected or BalancedNeighbors()}
     for name, rule in rules.items():
         encoding = k_reciprocal_encoding(features, rule(features, modality, backend=backend))
         distance = jaccard_pairs(encoding, rows, np.zeros_like(rows))

@@ -10,7 +10,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmvireid.clustering import jaccard_distance
+from mmvireid.clustering import BalancedNeighbors, PlainNeighbors, jaccard_distance
 from mmvireid.registry import HOOKS
 from mmvireid.structures import ClusteringEpoch
 from mmvireid.utils.errors import ClusteringError
@@ -21,6 +21,8 @@ from mmvireid.visualization import (
 )
 from mmvireid.visualization.distance_histograms import ACROSS, WITHIN
 from mmvireid.visualization.embedding import COLOURS, choose_images, embed
+
+RULES = dict(plain=PlainNeighbors(k1=8, k2=2), corrected=BalancedNeighbors(k1=8, k2=2))
 
 
 def two_clouds(num_people=10, num_images=8, gap=1.0, seed=0):
@@ -61,7 +63,7 @@ def test_pairs_are_counted_as_one_by_one(num_images):
     features, modality, identity = features[order], modality[order], identity[order]
     identity[:5] = -1  # nobody knows who they are
     found = pair_histograms(features, modality, identity, num_images=num_images, num_bins=20,
-                            seed=3, k1=8, k2=2)
+                            seed=3, **RULES)
     rows = np.random.default_rng(3).choice(72, min(72, num_images), replace=False)
     for name, given in (('jaccard', None), ('modality_aware', modality)):
         sparse = jaccard_distance(features, k1=8, k2=2, modality=given)
@@ -85,8 +87,8 @@ def test_pairs_are_counted_as_one_by_one(num_images):
 
 def test_without_identities_all_pairs_are_of_one_kind():
     features, modality, identity = two_clouds()
-    known = pair_histograms(features, modality, identity, k1=8, k2=2, num_images=30)
-    unknown = pair_histograms(features, modality, k1=8, k2=2, num_images=30)
+    known = pair_histograms(features, modality, identity, num_images=30, **RULES)
+    unknown = pair_histograms(features, modality, num_images=30, **RULES)
     for name in known:
         assert unknown[name].counts.shape == (1, 2, 40)
         np.testing.assert_array_equal(unknown[name].totals[0], known[name].totals.sum(0))
@@ -94,7 +96,8 @@ def test_without_identities_all_pairs_are_of_one_kind():
 
 
 def test_the_correction_brings_a_person_together():
-    found = pair_histograms(*two_clouds(), k1=16, k2=2)
+    found = pair_histograms(
+        *two_clouds(), plain=PlainNeighbors(16, 2), corrected=BalancedNeighbors(16, 2))
     before, after = found['jaccard'].means, found['modality_aware'].means
     assert before[0, 1] - before[0, 0] > 0.5  # the modality gap
     assert after[0, 1] - after[0, 0] < 0.5 * (before[0, 1] - before[0, 0])
@@ -111,9 +114,9 @@ def test_both_modalities_are_needed_for_distances():
 
 def test_histograms_have_a_row_for_each_kind_of_people():
     features, modality, identity = two_clouds()
-    known = pair_histograms(features, modality, identity, k1=8, k2=2)
+    known = pair_histograms(features, modality, identity, **RULES)
     two_rows = draw_distance_histograms(known, eps=0.6)
-    one_row = draw_distance_histograms(pair_histograms(features, modality, k1=8, k2=2))
+    one_row = draw_distance_histograms(pair_histograms(features, modality, **RULES))
     assert two_rows.width == one_row.width
     assert two_rows.height > 1.5 * one_row.height
     assert {WITHIN, ACROSS} <= colours_of(two_rows) & colours_of(one_row)
@@ -202,8 +205,9 @@ def train(work_dir, *hooks, epochs=3):
 
 
 def test_the_hook_draws_and_leaves_the_training_as_it_is(tmp_path):
-    hook = HOOKS.build(dict(type='ClusteringPlotHook', interval=2, num_identities=4, k1=8, k2=2,
-                            eps=0.6))
+    hook = HOOKS.build(dict(type='ClusteringPlotHook', interval=2, num_identities=4,
+                            plain=dict(type='PlainNeighbors', k1=8, k2=2),
+                            corrected=dict(type='ReweightedNeighbors', k1=8, k2=2), eps=0.6))
     with_pictures = train(tmp_path / 'with', StandIn(), hook)
     assert with_pictures == train(tmp_path / 'without', StandIn())
     folder = tmp_path / 'with' / 'clustering'
@@ -231,7 +235,7 @@ def test_colours_are_clusters_where_nobody_knows_identities(monkeypatch):
     known = ClusteringEpoch(0, torch.from_numpy(features), modality, labels, identity)
     for branch, found in ((None, unknown), ('intra', unknown), ('cross', first_stage),
                           (None, known)):
-        HOOKS.build(dict(type='ClusteringPlotHook', branch=branch, k1=8, k2=2)).draw(found)
+        HOOKS.build(dict(type='ClusteringPlotHook', branch=branch)).draw(found)
     assert [name for _, name in seen] == [
         'cluster of branch "cross"', 'cluster of branch "intra"', 'cluster of branch "intra"',
         'true identity'

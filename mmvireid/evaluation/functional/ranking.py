@@ -107,9 +107,9 @@ def rank_metrics(distance: Array,
             distance is NaN, or no query has a match.
 
     Examples:
-        >>> import numpy as np
+        >>> import torch
         >>> from mmvireid.evaluation import rank_metrics
-        >>> distance = np.array([[0.3, 0.1, 0.2, 0.4]])  # persons 20, 20, 10, 30 in this order
+        >>> distance = torch.tensor([[0.3, 0.1, 0.2, 0.4]])  # of persons 10, 20, 20, 30
         >>> found = rank_metrics(distance, [10], [10, 20, 20, 30], protocol='regdb', max_rank=4)
         >>> found.cmc.tolist(), round(found.mAP, 3)
         ([0.0, 0.0, 1.0, 1.0], 0.333)

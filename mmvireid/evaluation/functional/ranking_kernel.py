@@ -1,6 +1,5 @@
 """The inner loop of the ranking metrics, compiled by numba."""
 
-
 import numpy as np
 from numba import prange
 
@@ -54,16 +53,19 @@ def rank_matches(distance: np.ndarray, query_codes: np.ndarray, gallery_codes: n
     has_nan = np.zeros(num_query, np.bool_)
     for q in prange(num_query):
         row, code, cam = distance[q], query_codes[q], query_cams[q]
+        # Only a NaN differs from itself. It has no place in an order: the caller refuses it.
         for g in range(num_gallery):
             if row[g] != row[g]:
                 has_nan[q] = True
                 break
+        # The matches, those that the protocol hides left out. They are counted first, because
+        # arrays of a kernel do not grow.
         count = 0
         for g in range(num_gallery):
             if gallery_codes[g] == code and not _is_dropped(drop, True, cam, gallery_cams[g]):
                 count += 1
         if count == 0 or has_nan[q]:
-            continue
+            continue  # results stay 0 and NaN; no metric counts this query
         index = np.empty(count, np.int64)
         match = np.empty(count, distance.dtype)
         count = 0
@@ -75,17 +77,21 @@ def rank_matches(distance: np.ndarray, query_codes: np.ndarray, gallery_codes: n
         order = np.argsort(match, kind='mergesort')
         index, match = index[order], match[order]
 
-        # before[k]: images of other identities between match k - 1 and match k.
+        # before[k]: images of other identities between match k - 1 and match k. They are the
+        # errors from which all three metrics follow, so nothing but the matches is sorted.
         before = np.zeros(count, np.int64)
+        # For CMC by identities: how many other people come before the first match, each once.
         seen = np.zeros(num_codes, np.bool_)
         identities_before = 0
         for g in range(num_gallery):
             d = row[g]
             if d > match[count - 1]:
-                continue
+                continue  # behind the last match, where nothing is counted
             other = gallery_codes[g]
             if other == code or _is_dropped(drop, False, cam, gallery_cams[g]):
                 continue
+            # Bisection for the first match that this image precedes. It precedes one that is
+            # farther, or as far and later in the gallery: the order of a stable sort.
             low, high = 0, count
             while low < high:
                 middle = (low + high) // 2
@@ -94,12 +100,13 @@ def rank_matches(distance: np.ndarray, query_codes: np.ndarray, gallery_codes: n
                 else:
                     low = middle + 1
             if low == count:
-                continue
+                continue  # as far as the last match, and later
             before[low] += 1
             if low == 0 and not seen[other]:
                 seen[other] = True
                 identities_before += 1
 
+        # Match k is the (k + 1)-th right image at its rank: precision (k + 1) / rank.
         rank = 0
         total = 0.0
         for k in range(count):
@@ -107,5 +114,6 @@ def rank_matches(distance: np.ndarray, query_codes: np.ndarray, gallery_codes: n
             total += (k + 1) / rank
         first_rank[q] = (identities_before if count_identities else before[0]) + 1
         precision[q] = total / count
+        # Inverse negative penalty (AGW, arXiv 2001.04193): matches over the rank of the last.
         penalty[q] = count / rank
     return first_rank, precision, penalty, has_nan
