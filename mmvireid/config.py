@@ -51,6 +51,10 @@ MOVED_KEYS = {
     'JaccardDBSCAN.half_list': 'neighbors.half_list',
     'JaccardDBSCAN.modality_aware': 'the type of neighbors, BalancedNeighbors or PlainNeighbors',
     'JaccardDBSCAN.camera_aware': 'the type of neighbors, CameraNeighbors',
+    'ClusteringPlotHook.k1': 'plain.k1 and corrected.k1',
+    'ClusteringPlotHook.k2': 'plain.k2 and corrected.k2',
+    'ClusteringPlotHook.expansion': 'corrected.expansion',
+    'ClusteringPlotHook.half_list': 'corrected.half_list',
     'ClusterMemory.gather': 'gone, a memory is given the rows of all processes',
 }
 #: Launcher -> variable that it sets in each process, and what calls it.
@@ -156,6 +160,22 @@ def stage_files(path: str | os.PathLike) -> list[str]:
             isinstance(file, str) for file in cfg.stages):
         raise ConfigError(f'{path} should list config files in stages.')
     return [os.path.join(Path(path).parent, file) for file in cfg.stages]
+
+
+def check_single_run(cfg: Config | dict) -> None:
+    """Refuse a chain of stages where one run is wanted.
+
+    Args:
+        cfg: a config that was read by MMEngine, which knows no chains.
+
+    Raises:
+        ConfigError: if it lists stages.
+    """
+    if 'stages' in cfg:
+        raise ConfigError(
+            'this Config lists stages, each a run of its own: give its file to tools/train.py or '
+            'to mmvireid.config.load_stages, or to mmvireid.config.load_config for its last '
+            'stage.')
 
 
 def _work_dir_of_chain(path: str | os.PathLike, work_dir: str | None,

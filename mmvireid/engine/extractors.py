@@ -1,21 +1,88 @@
-"""Descriptors of the whole training set, on every process."""
+"""Descriptors of whole datasets, on every process."""
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose
 from mmengine.dist import all_reduce
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import DataLoader
 
 from mmvireid.registry import TASK_UTILS, TRANSFORMS
 from mmvireid.structures import BatchInfo, ImageSet
-from mmvireid.utils.errors import UsageError
+from mmvireid.utils.errors import ConfigError, UsageError
+from mmvireid.utils.wrappers import unwrap_model
 
-__all__ = ['TrainingSetExtractor']
+__all__ = ['TrainingSetExtractor', 'describe']
+
+
+@torch.no_grad()
+def describe(model: nn.Module,
+             loader: DataLoader,
+             *,
+             descriptors: Sequence[str] | None = None,
+             flip: bool | None = None,
+             normalize: bool = True) -> ImageSet:
+    """Compute the descriptors of all images of a dataset, without a Runner.
+
+    With several processes each describes the images that its loader gives it, and all of them
+    end with all descriptors.
+
+    Args:
+        model: a re-identifier, also in a wrapper; it is left in evaluation mode.
+        loader: batches of one of our datasets, through a pipeline that ends with
+            ``PackReIDInputs``, in any order.
+        descriptors: names of those that are kept, of all that the head gives; None for all.
+        flip: average the descriptors of an image and of its mirror image; None does as the
+            model's ``test_cfg`` says.
+        normalize: scale such a mean to unit length.
+
+    Returns:
+        The N images of ``loader.dataset`` in its order, with descriptors of shape ``(N, D)``
+        on the model's device.
+
+    Raises:
+        ConfigError: if the model gives no descriptor of a name.
+        UsageError: if an image has not been seen by any process.
+    """
+    model = unwrap_model(model)
+    model.eval()
+    dataset = loader.dataset
+    num = len(dataset)
+    table: dict[str, torch.Tensor] = {}
+    for batch in loader:
+        data = model.data_preprocessor(batch, False)
+        info = BatchInfo.from_samples(data['data_samples'])
+        found = model.describe(data['inputs'], info.modality, flip=flip, normalize=normalize)
+        missing = [name for name in descriptors or () if name not in found]
+        if missing:
+            raise ConfigError(f'the model gives no descriptor "{missing[0]}": choose of '
+                              f'{", ".join(found)}')
+        found = {name: found[name] for name in descriptors or found}
+        found['seen'] = torch.ones_like(next(iter(found.values()))[:, :1])
+        for name, rows in found.items():
+            if name not in table:
+                table[name] = rows.new_zeros(num, rows.shape[1])
+            table[name][info.index.to(rows.device)] = rows
+    # Each process has filled its own rows and left the others zero.
+    for rows in table.values():
+        all_reduce(rows)
+    # Loaders repeat images so that all processes have as many: an image may come twice.
+    seen = table.pop('seen')
+    if bool((seen == 0).any()):
+        raise UsageError(f'{int((seen == 0).sum())} images were not described: give a loader '
+                         'that leaves none out')
+    return ImageSet(
+        descriptors={name: rows / seen for name, rows in table.items()},
+        identity=np.asarray(dataset.identities),
+        camera=np.asarray(dataset.cameras),
+        modality=np.asarray(dataset.modalities),
+        sample_idx=np.arange(num),
+        img_path=dataset.img_paths)
 
 
 @TASK_UTILS.register_module()
@@ -50,7 +117,6 @@ class TrainingSetExtractor:
         self.normalize = normalize
         self._loader: DataLoader | None = None
 
-    @torch.no_grad()
     def __call__(self, runner: Runner) -> ImageSet:
         """Extract.
 
@@ -64,39 +130,15 @@ class TrainingSetExtractor:
             that could tell: what is made of it is made without labels.
 
         Raises:
+            ConfigError: if the model gives no descriptor of a name.
             UsageError: if an image has not been seen by any rank.
         """
         if self._loader is None:
             self._loader = self._build_loader(runner)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.eval()
-        dataset = self._loader.dataset
-        num = len(dataset)
-        table: dict[str, torch.Tensor] = {}
-        for batch in self._loader:
-            data = model.data_preprocessor(batch, False)
-            info = BatchInfo.from_samples(data['data_samples'])
-            found = model.describe(
-                data['inputs'], info.modality, flip=self.flip, normalize=self.normalize)
-            found = {name: found[name] for name in self.descriptors}
-            found['seen'] = torch.ones_like(found[self.descriptors[0]][:, :1])
-            for name, rows in found.items():
-                if name not in table:
-                    table[name] = rows.new_zeros(num, rows.shape[1])
-                table[name][info.index.to(rows.device)] = rows
-        # Each rank has filled its own rows and left the others zero.
-        for rows in table.values():
-            all_reduce(rows)
-        # Loaders repeat images so that all ranks have as many: an image may come twice.
-        seen = table.pop('seen')
-        if bool((seen == 0).any()):
-            raise UsageError(f'{int((seen == 0).sum())} training images were not extracted')
-        return ImageSet(
-            descriptors={name: rows / seen for name, rows in table.items()},
-            identity=np.full(num, -1),
-            camera=np.asarray(dataset.cameras),
-            modality=np.asarray(dataset.modalities),
-            sample_idx=np.arange(num))
+        images = describe(
+            runner.model, self._loader, descriptors=self.descriptors, flip=self.flip,
+            normalize=self.normalize)
+        return replace(images, identity=np.full(len(images), -1), img_path=())
 
     def _build_loader(self, runner: Runner) -> DataLoader:
         """Make a loader of the training dataset with another pipeline."""

@@ -10,8 +10,8 @@ from mmengine.runner import Runner
 
 from mmvireid.checkpoints import read_for_engine
 from mmvireid.compat import checkpoints_read_by, raise_log_errors
+from mmvireid.config import apply_options, check_single_run
 from mmvireid.registry import RUNNERS
-from mmvireid.utils.errors import ConfigError
 from mmvireid.utils.files import write_atomically
 
 
@@ -36,7 +36,8 @@ class ReIDRunner(Runner):
         """Build the Runner of a config.
 
         Args:
-            cfg: config of one run.
+            cfg: config of one run, from :func:`mmvireid.config.load_config` or MMEngine's
+                ``Config.fromfile``; references in it are resolved in place.
 
         Returns:
             Runner: of that run.
@@ -44,10 +45,10 @@ class ReIDRunner(Runner):
         Raises:
             ConfigError: for a chain of stages, each of which has a Runner of its own.
         """
-        if 'stages' in cfg:
-            raise ConfigError(
-                'a config that lists stages is trained by tools/train.py, or from Python by '
-                'mmvireid.cli.train_stages(mmvireid.config.load_stages(FILE)).')
+        check_single_run(cfg)
+        if isinstance(cfg, Config):
+            # What Config.fromfile leaves open; nothing is open in what load_config gave.
+            apply_options(cfg, {})
         return super().from_cfg(cfg)
 
     @master_only

@@ -459,5 +459,6 @@ def _build(ranking: str, config: Mapping[str, Any], scores: bool) -> Any:
         if is_reference(value):
             raise ConfigError(
                 f'"{key}" of {kind} is still "{value}", which stands for another key of the '
-                'config: read the config with mmvireid.config.load_config.')
+                'config: read the config with mmvireid.config.load_config, or fill in a Config '
+                'that was read otherwise by mmvireid.config.apply_options(cfg, {}).')
     return registry.build(dict(config))

@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mmvireid.config import apply_options, as_list, load_config
+from mmvireid.config import apply_options, as_list, check_single_run, load_config
 from mmvireid.evaluation.rankings import Ranking, build_rankings
 from mmvireid.registry import INFERENCERS, TRANSFORMS
 from mmvireid.search import GalleryIndex
@@ -422,6 +422,7 @@ def read_config(config_or_name: str | os.PathLike | Config,
     """
     weights = None
     if isinstance(config_or_name, Config):
+        check_single_run(config_or_name)
         cfg = Config(config_or_name.to_dict())
         apply_options(cfg, options or {})
     else:
@@ -430,9 +431,6 @@ def read_config(config_or_name: str | os.PathLike | Config,
             model = find_model(str(path))
             path, weights = model.config, model.weights
         cfg = load_config(path, options)
-    if 'stages' in cfg:
-        raise ConfigError('this Config lists stages: give the name of its file, or the Config of '
-                          'its last stage.')
     for key in ('model', 'test_dataloader'):
         if not cfg.get(key):
             raise ConfigError(f'the config has no {key}, which says how images are embedded.')
