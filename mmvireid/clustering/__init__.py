@@ -37,7 +37,7 @@ from .vote_matching import VoteMatching, cross_modality_votes, greedy_matching
 __all__ = [
     'AggregatedMemories', 'BalancedNeighbors', 'CameraNeighbors', 'ClusterLabeller',
     'ClusterMatch', 'ClusterReport', 'GlobalClustering', 'HybridMemories',
-    'IntraModalityClustering', 'JaccardDBSCAN', 'Labeller', 'MatchedMemories',
+    'IntraModalityClustering', 'JaccardDBSCAN', 'Labeller', 'MatchedMemories', 'MemoryPlan',
     'ModalityMemories', 'ModalityPrototypes', 'NeighborLists', 'NeighborRule',
     'NeighborSoftMemories', 'OptimalTransportMatching', 'Partition', 'PlainNeighbors',
     'ProgressiveGraphMatching', 'PrototypeCalibration', 'ReweightedNeighbors', 'SharedMemory',

@@ -1,9 +1,6 @@
-"""From clusters to prototypes, and to the terms of a loss that compares images with them.
+"""From clusters to prototypes, and to the terms of a loss that compares images with them."""
 
-A plan is called with the images, the clusters as they were found, the labels after any
-refinement, the match of clusters or None, and the epoch. Prototypes are those of the
-clusters; which prototype an image belongs to is its label's.
-"""
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
@@ -16,9 +13,11 @@ from .matching import ClusterMatch, join_matched
 from .prototypes import cluster_centroids, modality_prototypes
 
 
-@TASK_UTILS.register_module()
-class ModalityMemories:
-    """Give each modality a memory of its own, one prototype per cluster.
+class MemoryPlan(ABC):
+    """Decide which prototypes there are, and which images are compared with them.
+
+    The last step of a :class:`ClusterLabeller`. Prototypes are those of the clusters; which
+    prototype an image belongs to is its label's.
 
     Args:
         descriptor: name of the descriptor of which prototypes are made.
@@ -27,27 +26,50 @@ class ModalityMemories:
     def __init__(self, descriptor: str = 'base') -> None:
         self.descriptor = descriptor
 
+    @abstractmethod
     def __call__(self,
                  images: ImageSet,
                  clusters: np.ndarray,
                  labels: np.ndarray,
                  match: ClusterMatch | None = None,
                  epoch: int = 0) -> PseudoLabels:
-        """Plan the memories.
+        """Plan the memories of an epoch.
 
         Args:
             images: the N images of the training set.
-            clusters: shape ``(N,)`` int, -1 for images in no cluster; they make the
-                prototypes, numbered in each modality in ascending order.
-            labels: shape ``(N,)`` int, the cluster that each image is taken for.
-            match: not used, there is no comparison across modalities.
-            epoch: not used.
+            clusters: shape ``(N,)`` int, the clusters as they were found, -1 for images in
+                none; they make the prototypes.
+            labels: shape ``(N,)`` int, the cluster that each image is taken for after any
+                refinement, -1 for none.
+            match: the partners of the clusters; None where they were not matched.
+            epoch: number of the epoch, from 0 at the start of the stage.
 
         Returns:
-            PseudoLabels: memories and losses ``visible`` and ``infrared``.
+            PseudoLabels: the labels with prototypes and terms.
+        """
+
+
+@TASK_UTILS.register_module()
+class ModalityMemories(MemoryPlan):
+    """Give each modality a memory of its own, one prototype per cluster.
+
+    Args:
+        descriptor: name of the descriptor of which prototypes are made.
+    """
+
+    def __call__(self,
+                 images: ImageSet,
+                 clusters: np.ndarray,
+                 labels: np.ndarray,
+                 match: ClusterMatch | None = None,
+                 epoch: int = 0) -> PseudoLabels:
+        """Plan the memories and losses ``visible`` and ``infrared``, of labels that are clusters.
+
+        Prototypes are numbered in each modality in ascending order of the clusters. There is no
+        comparison across modalities, so a match has no part.
 
         Raises:
-            ValueError: if a label is no cluster of the image's modality.
+            InputError: if a label is no cluster of the image's modality.
         """
         features = images.descriptors[self.descriptor]
         prototypes, terms = {}, []
@@ -63,7 +85,7 @@ class ModalityMemories:
 
 
 @TASK_UTILS.register_module()
-class SharedMemory:
+class SharedMemory(MemoryPlan):
     """Give both modalities one memory, one prototype per cluster.
 
     What contrastive learning on pseudo labels does without regard to modality. Where
@@ -74,28 +96,13 @@ class SharedMemory:
         descriptor: name of the descriptor of which prototypes are made.
     """
 
-    def __init__(self, descriptor: str = 'base') -> None:
-        self.descriptor = descriptor
-
     def __call__(self,
                  images: ImageSet,
                  clusters: np.ndarray,
                  labels: np.ndarray,
                  match: ClusterMatch | None = None,
                  epoch: int = 0) -> PseudoLabels:
-        """Plan the memory.
-
-        Args:
-            images: the N images of the training set.
-            clusters: shape ``(N,)`` int, 0 to K - 1, -1 for images in no cluster; they make
-                the prototypes.
-            labels: shape ``(N,)`` int, the cluster that each image is taken for.
-            match: partners, if the clusters are those of each modality by itself.
-            epoch: not used.
-
-        Returns:
-            PseudoLabels: the memory ``shared``.
-        """
+        """Plan the memory ``shared``, in which matched clusters have one prototype."""
         features, joined = images.descriptors[self.descriptor], clusters
         if match is not None:
             joined = join_matched(clusters, images.modality, match)
@@ -109,7 +116,7 @@ class SharedMemory:
 
 
 @TASK_UTILS.register_module()
-class SplitMemory:
+class SplitMemory(MemoryPlan):
     """Split each cluster into a visible and an infrared prototype, in one memory.
 
     BMIL's split-and-contrast learning (arXiv 2512.07760): an image is drawn to both
@@ -121,28 +128,16 @@ class SplitMemory:
         descriptor: name of the descriptor of which prototypes are made.
     """
 
-    def __init__(self, descriptor: str = 'base') -> None:
-        self.descriptor = descriptor
-
     def __call__(self,
                  images: ImageSet,
                  clusters: np.ndarray,
                  labels: np.ndarray,
                  match: ClusterMatch | None = None,
                  epoch: int = 0) -> PseudoLabels:
-        """Plan the memory.
+        """Plan the memory ``split``, with groups, and the losses ``visible`` and ``infrared``.
 
-        Args:
-            images: the N images of the training set.
-            clusters: not used: prototypes are those of the labels, because a refinement may
-                give a cluster its first image of a modality.
-            labels: shape ``(N,)`` int, the cluster that each image is taken for, -1 for none.
-            match: not used, clusters hold both modalities.
-            epoch: not used.
-
-        Returns:
-            PseudoLabels: the memory ``split``, with groups; the losses ``visible`` and
-            ``infrared``.
+        Prototypes are those of the labels, because a refinement may give a cluster its first
+        image of a modality. Clusters hold both modalities, so a match has no part.
         """
         split = modality_prototypes(images.descriptors[self.descriptor], labels, images.modality)
         terms = []
