@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmvireid.checkpoints import stage_dir
 from mmvireid.compat import prepare_cpu_launch
 from mmvireid.config_check import check_keys, default_value
 from mmvireid.utils.errors import ConfigError
@@ -107,9 +108,9 @@ def load_stages(path: str | os.PathLike,
     """Read a config file and prepare its runs: one for each stage.
 
     A config that lists ``stages`` is a chain of the configs it names, each of which can be
-    trained by itself; they train one after the other in the folders ``stage_1``,
-    ``stage_2``, ... below the work directory. Every other config is a single run in the
-    work directory itself.
+    trained by itself; they train one after the other, each in a folder of its own below the
+    work directory (:func:`mmvireid.checkpoints.stage_dir`). Every other config is a single run in
+    the work directory itself.
 
     Args:
         path: config file.
@@ -130,7 +131,7 @@ def load_stages(path: str | os.PathLike,
     options = dict(options or {})
     folder = _work_dir_of_chain(path, work_dir, options)
     return [
-        _load_run(file, chosen, os.path.join(folder, f'stage_{number}'), launcher)
+        _load_run(file, chosen, stage_dir(folder, number), launcher)
         for number, (file, chosen) in enumerate(zip(files, _divide_options(files, options)), 1)
     ]
 

@@ -7,6 +7,8 @@ from mmengine.config import Config
 
 #: File of a work directory that names its newest checkpoint.
 POINTER = 'last_checkpoint'
+#: What the name of a stage's folder begins with, before its number.
+_STAGE = 'stage_'
 
 
 def find_checkpoint(work_dir: str | os.PathLike) -> str | None:
@@ -34,11 +36,26 @@ def find_checkpoint(work_dir: str | os.PathLike) -> str | None:
     return str(max(found, key=lambda path: path.stat().st_mtime)) if found else None
 
 
+def stage_dir(work_dir: str | os.PathLike, number: int) -> str:
+    """Return the folder of a stage below the work directory of its chain.
+
+    Args:
+        work_dir: of the chain.
+        number: of the stage, from 1.
+
+    Examples:
+        >>> from mmvireid.checkpoints import stage_dir
+        >>> stage_dir('work_dirs/two_stages', 2)
+        'work_dirs/two_stages/stage_2'
+    """
+    return os.path.join(work_dir, f'{_STAGE}{number}')
+
+
 def last_stage_dir(work_dir: str | os.PathLike) -> Path:
     """Return the folder of the run that a work directory stands for.
 
-    A chain of stages has a folder for each from its beginning on (``stage_1``, ``stage_2``,
-    ...); the last one holds the result of the whole.
+    A chain of stages has a folder for each from its beginning on (:func:`stage_dir`); the last
+    one holds the result of the whole.
 
     Args:
         work_dir: folder of a run, or of a chain of stages.
@@ -46,9 +63,9 @@ def last_stage_dir(work_dir: str | os.PathLike) -> Path:
     Returns:
         The folder of the last stage; the same folder if there are none.
     """
-    stages = [path for path in Path(work_dir).glob('stage_*')
-              if path.is_dir() and path.name[len('stage_'):].isdecimal()]
-    return max(stages, key=lambda path: int(path.name[len('stage_'):]), default=Path(work_dir))
+    numbers = [int(path.name.removeprefix(_STAGE)) for path in Path(work_dir).glob(f'{_STAGE}*')
+               if path.is_dir() and path.name.removeprefix(_STAGE).isdecimal()]
+    return Path(stage_dir(work_dir, max(numbers)) if numbers else work_dir)
 
 
 def final_checkpoint(cfg: Config) -> str:

@@ -49,20 +49,20 @@ def check_out_file(path: str | os.PathLike) -> None:
     check_work_dir(Path(path).parent)
 
 
-def claim_folder(folder: str | os.PathLike, stages: Sequence[Config],
+def claim_folder(folder: str | os.PathLike, runs: Sequence[Config],
                  **more: object) -> None:
     """Make sure that the results in a folder belong to what is asked for now.
 
     Args:
         folder: made when missing; ``request.json`` in it says what it is for.
-        stages: configs of its runs, overrides included.
+        runs: their configs, overrides included.
         **more: further settings that change results.
 
     Raises:
         ConfigError: if the folder holds results of something else.
     """
     path = Path(folder) / 'request.json'
-    request = dict(config='\n'.join(cfg.pretty_text for cfg in stages), **more)
+    request = dict(config='\n'.join(cfg.pretty_text for cfg in runs), **more)
     if path.is_file() and json.loads(path.read_text(encoding='utf-8')) != request:
         raise ConfigError(
             f'"{folder}" holds results of another config or of other options: choose another '

@@ -75,6 +75,7 @@ class ModalityMemories(MemoryPlan):
         prototypes, terms = {}, []
         for value, name in enumerate(('visible', 'infrared')):
             own = images.modality == value
+            # Row k of a memory is the k-th of its modality's clusters.
             numbers = np.unique(clusters[own & (clusters >= 0)])
             prototypes[name] = Prototypes(
                 cluster_centroids(features, _positions(clusters, numbers, own)),
@@ -105,6 +106,7 @@ class SharedMemory(MemoryPlan):
         """Plan the memory ``shared``, in which matched clusters have one prototype."""
         features, joined = images.descriptors[self.descriptor], clusters
         if match is not None:
+            # Prototypes are those of the clusters, targets those of the corrected labels.
             joined = join_matched(clusters, images.modality, match)
             labels = join_matched(clusters, images.modality, match, labels)
         return PseudoLabels(
@@ -142,6 +144,7 @@ class SplitMemory(MemoryPlan):
         split = modality_prototypes(images.descriptors[self.descriptor], labels, images.modality)
         terms = []
         for value, name in enumerate(('visible', 'infrared')):
+            # Of the images of one modality; the mean over both would weigh by their number.
             own = torch.from_numpy(images.modality == value).to(split.assignment.device)
             terms.append(Term('split', split.assignment.where(own, -1), loss=name))
         return PseudoLabels(

@@ -57,6 +57,7 @@ def cluster_report(labels: np.ndarray,
     considered = np.ones(len(labels), bool) if considered is None else np.asarray(considered)
     kept = considered & (labels >= 0)
     names, clusters = np.unique(labels[kept], return_inverse=True)
+    # Images of each modality in each cluster: what follows needs no pair of images.
     visible, infrared = (
         np.bincount(clusters[modality[kept] == value], minlength=len(names)) for value in (0, 1))
     mixed = (visible > 0) & (infrared > 0)
@@ -83,6 +84,7 @@ def _link_purity(labels: np.ndarray, modality: np.ndarray,
     num_links = _cross_pairs(labels, modality)
     if num_links == 0:
         return None
+    # A pair with one cluster and one identity is a pair within a group of equal (label, identity).
     both = np.unique(np.stack([labels, identities]), axis=1, return_inverse=True)[1].ravel()
     return 100 * _cross_pairs(both, modality) / num_links
 

@@ -23,6 +23,43 @@ def _is_dropped(drop, same_identity, query_cam, gallery_cam):
     return False
 
 
+@kernel_part()
+def _matches(row, code, cam, gallery_codes, gallery_cams, drop):
+    """Return places and distances of the matches that a query may see, nearest first."""
+    # They are counted first, because arrays of a kernel do not grow.
+    count = 0
+    for g in range(len(row)):
+        if gallery_codes[g] == code and not _is_dropped(drop, True, cam, gallery_cams[g]):
+            count += 1
+    index = np.empty(count, np.int64)
+    match = np.empty(count, row.dtype)
+    count = 0
+    for g in range(len(row)):
+        if gallery_codes[g] == code and not _is_dropped(drop, True, cam, gallery_cams[g]):
+            index[count], match[count] = g, row[g]
+            count += 1
+    # A stable sort, because equal distances keep the order of the gallery.
+    order = np.argsort(match, kind='mergesort')
+    return index[order], match[order]
+
+
+@kernel_part()
+def _first_match_behind(d, g, match, index):
+    """Find, by bisection, the first match that image ``g`` at distance ``d`` precedes.
+
+    It precedes one that is farther, or as far and later in the gallery: the order of a stable
+    sort. The number of matches if it precedes none.
+    """
+    low, high = 0, len(match)
+    while low < high:
+        middle = (low + high) // 2
+        if d < match[middle] or (d == match[middle] and g < index[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 @parallel_kernel()
 def rank_matches(distance: np.ndarray, query_codes: np.ndarray, gallery_codes: np.ndarray,
                  query_cams: np.ndarray, gallery_cams: np.ndarray, num_codes: int, drop: int,
@@ -58,24 +95,12 @@ def rank_matches(distance: np.ndarray, query_codes: np.ndarray, gallery_codes: n
             if row[g] != row[g]:
                 has_nan[q] = True
                 break
-        # The matches, those that the protocol hides left out. They are counted first, because
-        # arrays of a kernel do not grow.
-        count = 0
-        for g in range(num_gallery):
-            if gallery_codes[g] == code and not _is_dropped(drop, True, cam, gallery_cams[g]):
-                count += 1
-        if count == 0 or has_nan[q]:
+        if has_nan[q]:
+            continue
+        index, match = _matches(row, code, cam, gallery_codes, gallery_cams, drop)
+        count = len(match)
+        if count == 0:
             continue  # results stay 0 and NaN; no metric counts this query
-        index = np.empty(count, np.int64)
-        match = np.empty(count, distance.dtype)
-        count = 0
-        for g in range(num_gallery):
-            if gallery_codes[g] == code and not _is_dropped(drop, True, cam, gallery_cams[g]):
-                index[count], match[count] = g, row[g]
-                count += 1
-        # A stable sort, because equal distances keep the order of the gallery.
-        order = np.argsort(match, kind='mergesort')
-        index, match = index[order], match[order]
 
         # before[k]: images of other identities between match k - 1 and match k. They are the
         # errors from which all three metrics follow, so nothing but the matches is sorted.
@@ -90,19 +115,11 @@ def rank_matches(distance: np.ndarray, query_codes: np.ndarray, gallery_codes: n
             other = gallery_codes[g]
             if other == code or _is_dropped(drop, False, cam, gallery_cams[g]):
                 continue
-            # Bisection for the first match that this image precedes. It precedes one that is
-            # farther, or as far and later in the gallery: the order of a stable sort.
-            low, high = 0, count
-            while low < high:
-                middle = (low + high) // 2
-                if d < match[middle] or (d == match[middle] and g < index[middle]):
-                    high = middle
-                else:
-                    low = middle + 1
-            if low == count:
+            place = _first_match_behind(d, g, match, index)
+            if place == count:
                 continue  # as far as the last match, and later
-            before[low] += 1
-            if low == 0 and not seen[other]:
+            before[place] += 1
+            if place == 0 and not seen[other]:
                 seen[other] = True
                 identities_before += 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional
 
+from mmvireid.config_check import unknown_key
 from mmvireid.registry import MODELS
 from mmvireid.structures import BatchInfo, Modality, PseudoLabels, Term
 from mmvireid.utils.errors import ConfigError, InputError, UsageError
@@ -134,7 +135,7 @@ class ClusterContrastHead(ReIDHead):
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: for an unknown ``cross_gradient``.
+        ConfigError: for a branch with an unknown key, or an unknown ``cross_gradient``.
     """
 
     #: Names of parts in checkpoints of earlier versions -> those of today.
@@ -146,6 +147,11 @@ class ClusterContrastHead(ReIDHead):
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.bnneck = BNNeck(in_channels)
+        known = [field.name for field in fields(_Branch)]
+        for name, cfg in branches.items():
+            for key in cfg:
+                if key not in known:
+                    raise ConfigError(unknown_key(f'model.head.branches.{name}', key, known))
         self._branches = {name: _Branch(**cfg) for name, cfg in branches.items()}
         self._updates: list[tuple[ClusterMemory, Tensor, Tensor]] | None = None
 
@@ -193,7 +199,7 @@ class ClusterContrastHead(ReIDHead):
             ``loss_<branch>_<name>`` for the name of each loss of the terms.
 
         Raises:
-            RuntimeError: if no memory was filled for the branch.
+            UsageError: if no memory was filled for the branch.
         """
         if isinstance(features, Tensor):
             return self.contrast(self.bnneck(features), info)
@@ -252,10 +258,10 @@ class ClusterContrastHead(ReIDHead):
         To be called once per batch, after the backward pass.
 
         Raises:
-            RuntimeError: without a loss since the last update.
+            UsageError: without a loss since the last update.
         """
         if self._updates is None:
-            raise RuntimeError('update_memories needs a loss to have been computed before')
+            raise UsageError('update_memories needs a loss to have been computed before')
         for memory, features, targets in self._updates:
             memory.update(features, targets)
         self._updates = None

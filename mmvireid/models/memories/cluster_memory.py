@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmvireid.registry import MODELS
-from mmvireid.utils.errors import ConfigError, InputError
+from mmvireid.utils.errors import ConfigError, InputError, UsageError
 
 from ..utils import at_least_float32, unit_rows, without_autocast
 
@@ -180,7 +180,7 @@ class ClusterMemory:
             Scalar, float32 or wider.
 
         Raises:
-            RuntimeError: before the first :meth:`reset`.
+            UsageError: before the first :meth:`reset`.
             InputError: if there are soft labels and groups.
         """
         if soft_labels is not None and self.groups is not None:
@@ -245,7 +245,7 @@ class ClusterMemory:
             labels: shape ``(N,)``.
 
         Raises:
-            RuntimeError: before the first :meth:`reset`.
+            UsageError: before the first :meth:`reset`.
         """
         blocks = self._blocks_on(features.device)
         if len(features) == 0:
@@ -270,7 +270,7 @@ class ClusterMemory:
     def _blocks_on(self, device: torch.device) -> dict[str, Tensor]:
         """Return the prototypes of each block, after moving them if need be."""
         if len(self.prototypes) == 0:
-            raise RuntimeError('the memory is empty: call reset(centroids) first')
+            raise UsageError('the memory is empty: call reset(centroids) first')
         if self.prototypes.device != device:
             self.prototypes = self.prototypes.to(device)
             self.groups = None if self.groups is None else self.groups.to(device)

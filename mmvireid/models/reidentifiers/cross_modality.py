@@ -174,6 +174,7 @@ class CrossModalityReIdentifier(BaseModel):
         if self.gather:
             features, info = map_rows(gather_rows, features), info.gather()
             auxiliary = {name: _mean_over_ranks(loss) for name, loss in auxiliary.items()}
+        # Visible first, otherwise in the order of the ranks: that of a single process.
         order = info.modality.argsort(stable=True)
         features, info = map_rows(lambda rows: rows[order], features), info[order]
         return {**self.head.loss(features, info), **auxiliary}

@@ -316,10 +316,12 @@ class GalleryIndex:
         num = 0
         for block in self._blocks('descriptors', descriptors):
             num += len(block)
+            # Unit rows always fit; past its largest number float16 would make infinity of them.
             if (self._options.get('dtype') == 'float16' and self.metric == 'l2'
                     and bool((block.abs() > 65504).any())):
                 raise GalleryIndexError('descriptors hold values too large for float16.')
         annotations = {'identity': identity, 'camera': camera, 'modality': modality}
+        # All that can be wrong is found before the first row is written.
         rows, names, ids_are = encode_rows(num, len(self), ids, annotations)
         if num == 0:
             return
@@ -444,6 +446,7 @@ class GalleryIndex:
                 f'the index in {self._folder} was saved by another process meanwhile: load it '
                 'and add again.')
         if self._writer is not None:
+            # What was written beside the saved segments becomes one more of them.
             writer, self._writer = self._writer, None
             self._segments.append(writer.finish())
             self._rows = None
@@ -526,6 +529,7 @@ class GalleryIndex:
                 else:
                     self._faiss.add(self._prepare(block))
         except BaseException:
+            # Ctrl-C too: rows without descriptors would shift all that follow.
             self._writer.restore(before)
             self._rows = None
             raise
@@ -542,6 +546,7 @@ class GalleryIndex:
         for start in range(0, len(array), step):
             block = array[start:start + step]
             if isinstance(block, np.ndarray):
+                # A copy: the array may be mapped from a file that must not change.
                 block = np.array(block, np.float32)
             yield float_rows(name, block).cpu()
 
