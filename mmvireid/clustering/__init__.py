@@ -10,7 +10,7 @@ from .jaccard import jaccard_distance, jaccard_pairs
 from .labelling import ClusterLabeller, Labeller
 from .matched_memories import MatchedMemories, cross_terms
 from .matching import ClusterMatch, join_matched, matching_cost
-from .memory_plans import ModalityMemories, SharedMemory, SplitMemory
+from .memory_plans import MemoryPlan, ModalityMemories, SharedMemory, SplitMemory
 from .neighbor_labels import neighbor_soft_labels, neighbor_weights
 from .neighbor_soft_memories import NeighborSoftMemories
 from .neighbors import (
