@@ -18,7 +18,7 @@ import re
 import sys
 from pathlib import Path
 
-from mmvireid.checkpoints import final_checkpoint, find_checkpoint
+from mmvireid.checkpoints import find_checkpoint, finished_checkpoint
 from mmvireid.cli import (
     add_config,
     add_config_options,
@@ -110,8 +110,8 @@ def run_trial(args: argparse.Namespace, config: str, cfg, trial: int, folder: Pa
     options = ['--cfg-options', *args.cfg_option_words,
                *(f'{key}={trial}' for key in cfg.trial_keys)]
     if read_record_if_complete(results) is None:
-        checkpoint = find_checkpoint(folder)
-        if checkpoint is None or Path(checkpoint).name != final_checkpoint(cfg):
+        checkpoint = finished_checkpoint(folder, cfg)
+        if checkpoint is None:
             print(f'\n=== {config}, trial {trial}: training in {folder}', flush=True)
             extra = ['--resume'] + (['--amp'] if args.amp else [])
             if args.reuse_stages:

@@ -36,6 +36,20 @@ def find_checkpoint(work_dir: str | os.PathLike) -> str | None:
     return str(max(found, key=lambda path: path.stat().st_mtime)) if found else None
 
 
+def finished_checkpoint(work_dir: str | os.PathLike, cfg: Config) -> str | None:
+    """Find the last checkpoint of a training, if it has come to its end.
+
+    Args:
+        work_dir: folder of a run, or of a chain of stages.
+        cfg: config of the run; of a chain, that of its last stage.
+
+    Returns:
+        Path of the checkpoint; None if there is none, or the newest is an earlier one.
+    """
+    newest = find_checkpoint(work_dir)
+    return newest if newest and os.path.basename(newest) == final_checkpoint(cfg) else None
+
+
 def stage_dir(work_dir: str | os.PathLike, number: int) -> str:
     """Return the folder of a stage below the work directory of its chain.
 

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, IterTimerHook, LoggerHook, RuntimeInfoHook
 
-from mmvireid.checkpoints import final_checkpoint, find_checkpoint
+from mmvireid.checkpoints import finished_checkpoint
 from mmvireid.config import SHARED_AMONG_PROCESSES, is_path_key
 from mmvireid.registry import HOOKS
 from mmvireid.utils.errors import ConfigError
@@ -113,9 +113,8 @@ def find_same_run(cfg: Config, folder: str) -> str | None:
         return None
     wanted = settings_of(cfg)
     for record in sorted(Path(folder).rglob(RECORD)):
-        checkpoint = find_checkpoint(record.parent)
-        finished = checkpoint is not None and Path(checkpoint).name == final_checkpoint(cfg)
-        if finished and read_record_if_complete(record) == wanted:
+        checkpoint = finished_checkpoint(record.parent, cfg)
+        if checkpoint is not None and read_record_if_complete(record) == wanted:
             return checkpoint
     return None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmvireid.checkpoints import final_checkpoint, find_checkpoint
+from mmvireid.checkpoints import find_checkpoint, finished_checkpoint
 from mmvireid.utils.interrupts import (
     ProgramInterrupt,
     end_with_parent,
@@ -90,8 +90,8 @@ def train_once(step: str, config: str, cfg: Config, work_dir: Path,
     Returns:
         The last checkpoint.
     """
-    checkpoint = find_checkpoint(work_dir)
-    if checkpoint is not None and Path(checkpoint).name == final_checkpoint(cfg):
+    checkpoint = finished_checkpoint(work_dir, cfg)
+    if checkpoint is not None:
         print(f'\n=== {step}: already done, {checkpoint}')
         return checkpoint
     shared = [] if reuse is None else ['--reuse-stages', reuse]
