@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mmvireid.apis import VIReIDInferencer
 from mmvireid.checkpoints import final_checkpoint, find_checkpoint
@@ -137,6 +138,14 @@ def test_a_chain_is_no_run(chain):
         ReIDRunner.from_cfg(cfg)
     with pytest.raises(ConfigError, match='load_config for its last stage'):
         VIReIDInferencer(cfg, allow_untrained=True)
+
+
+def test_the_runner_fills_in_what_the_engine_leaves_open(repo_root, monkeypatch):
+    cfg = Config.fromfile(repo_root / 'configs/cift/cift_r18_demo.py')
+    cfg.model.head.graph = dict(tau_het=0.3)
+    monkeypatch.setattr(Runner, 'from_cfg', classmethod(lambda cls, cfg: cfg))
+    rankings = ReIDRunner.from_cfg(cfg).test_evaluator.rankings
+    assert rankings.cift.scorer.graph == dict(tau_het=0.3)
 
 
 def test_typing_errors_in_places_are_no_other_places(chain, tmp_path):

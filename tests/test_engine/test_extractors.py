@@ -5,12 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmvireid.datasets import SYSUMM01
-from mmvireid.engine import TrainingSetExtractor
+from mmvireid.engine import TrainingSetExtractor, describe
 from mmvireid.models import CrossModalityReIdentifier
+from mmvireid.utils.errors import ConfigError, UsageError
 
 PIPELINE = [dict(type='LoadReIDImage', size=(24, 12)), dict(type='PackReIDInputs')]
 
@@ -65,3 +68,21 @@ def test_mean_of_two_views_is_as_long_as_they_agree(run):
     assert (lengths.pop((True, False)) < 1 - 1e-4).all()
     for unit in lengths.values():
         torch.testing.assert_close(unit, torch.ones_like(unit))
+
+
+def test_images_are_described_without_a_runner(run):
+    """In any order, with the annotations that the dataset has."""
+    dataset = SYSUMM01(run.train_dataloader.dataset.data_root, pipeline=PIPELINE)
+    loading = dict(batch_size=5, collate_fn=pseudo_collate)
+    images = describe(run.model, DataLoader(dataset, shuffle=True, **loading), flip=True,
+                      normalize=False)
+    wanted = TrainingSetExtractor(PIPELINE, num_workers=0)(run).descriptors['base']
+    torch.testing.assert_close(images.descriptors['base'], wanted)
+    assert set(images.descriptors) == {'base', 'i2r', 'r2i'}
+    np.testing.assert_array_equal(images.identity, dataset.identities)
+    assert images.img_path == dataset.img_paths
+
+    with pytest.raises(ConfigError, match='no descriptor "parts": choose of'):
+        describe(run.model, DataLoader(dataset, **loading), descriptors=['parts'])
+    with pytest.raises(UsageError, match=f'{len(dataset) - 5} images were not described'):
+        describe(run.model, DataLoader(dataset, sampler=range(5), **loading))
