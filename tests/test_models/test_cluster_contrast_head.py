@@ -252,7 +252,7 @@ def test_calls_out_of_order_are_said():
         head.reset(dict(found(), **{'global': found()['intra']}))
     with pytest.raises(ValueError, match="'fixed' or 'moved', got 'new'"):
         ClusterContrastHead(DIM, dict(intra=dict(memory=INTRA, cross_gradient='new')))
-    with pytest.raises(ValueError, match='branches.intra takes no "memorie": did you mean "memori'):
+    with pytest.raises(ValueError, match='takes no "memorie": did you mean "memor'):
         ClusterContrastHead(DIM, dict(intra=dict(memorie=INTRA)))
     with pytest.raises(ValueError, match='memory "shared", which has no prototypes'):
         PseudoLabels(np.zeros(2), {}, [Term('shared', torch.zeros(2))])
