@@ -1,5 +1,6 @@
 """Which images are clustered together: each modality apart, or all at once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,8 +52,8 @@ class Partition:
         return None
 
 
-class _OnSubsetOfVisible:
-    """Draw the share of visible images that takes part.
+class _OnSubsetOfVisible(ABC):
+    """Cluster all infrared images and a share of the visible ones.
 
     Two branches of one epoch get random numbers from the same state, so that one of them
     can take the subset which the other leaves.
@@ -66,6 +67,22 @@ class _OnSubsetOfVisible:
         self.visible_ratio = visible_ratio
         self.subset = subset
         self.descriptor = descriptor
+
+    @abstractmethod
+    def __call__(self,
+                 images: ImageSet,
+                 rng: np.random.Generator,
+                 before: Mapping[str, PseudoLabels] | None = None) -> Partition:
+        """Cluster the images of an epoch.
+
+        Args:
+            images: the N images of the training set.
+            rng: random numbers, from the seed and the epoch.
+            before: not used, what earlier branches of the epoch have made.
+
+        Returns:
+            Partition: the clusters.
+        """
 
     def visible_rows(self, modality: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return the visible images that take part.
@@ -109,16 +126,7 @@ class IntraModalityClustering(_OnSubsetOfVisible):
                  images: ImageSet,
                  rng: np.random.Generator,
                  before: Mapping[str, PseudoLabels] | None = None) -> Partition:
-        """Cluster.
-
-        Args:
-            images: the N images of the training set.
-            rng: random numbers, from the seed and the epoch.
-            before: not used, what earlier branches of the epoch have made.
-
-        Returns:
-            Partition: visible clusters first, then infrared ones.
-        """
+        """Cluster each modality; visible clusters come first, then infrared ones."""
         features = images.descriptors[self.descriptor]
         labels = np.full(len(images), -1, dtype=np.int64)
         considered = np.zeros(len(images), dtype=bool)
@@ -158,16 +166,7 @@ class GlobalClustering(_OnSubsetOfVisible):
                  images: ImageSet,
                  rng: np.random.Generator,
                  before: Mapping[str, PseudoLabels] | None = None) -> Partition:
-        """Cluster.
-
-        Args:
-            images: the N images of the training set.
-            rng: random numbers, from the seed and the epoch.
-            before: not used, what earlier branches of the epoch have made.
-
-        Returns:
-            Partition: the clusters.
-        """
+        """Cluster all images that take part at once."""
         considered = images.modality == 1
         considered[self.visible_rows(images.modality, rng)] = True
         rows = np.flatnonzero(considered)
