@@ -1,12 +1,12 @@
 """Tell the parts of a model how far its training is."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
 from mmvireid.registry import HOOKS
+from mmvireid.utils.wrappers import unwrap_model
 
 
 @HOOKS.register_module()
@@ -25,7 +25,7 @@ class TrainingProgressHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Find the parts that want to know."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         self._epoch_parts = _parts_with(model, 'set_epoch')
         self._update_parts = _parts_with(model, 'weights_moved')
 
