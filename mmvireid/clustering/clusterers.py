@@ -120,7 +120,7 @@ class JaccardDBSCAN:
         self.neighbors = PlainNeighbors() if neighbors is None else neighbors
         self.backend = backend
         self.distributed = distributed
-        self._said: set[str] = set()
+        self._shortages_logged: set[str] = set()
 
     def __call__(self,
                  features: Array,
@@ -155,8 +155,8 @@ class JaccardDBSCAN:
         # Once, not in each epoch. Python's warnings would not do: they are shown again
         # whenever a library has changed a filter, as several do all the time.
         for shortage in lists.shortages:
-            if shortage not in self._said:
-                self._said.add(shortage)
+            if shortage not in self._shortages_logged:
+                self._shortages_logged.add(shortage)
                 logger.warning(shortage)
 
         def cluster() -> np.ndarray:

@@ -27,7 +27,7 @@ _NOTICE = getattr(signal, 'SIGUSR1', None)
 _LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
 #: Seconds for which a further signal does not disturb the end that the first one has begun: a
 #: key pressed twice, or a signal that came from the terminal and from the starting program.
-_SAME_PRESS = 1.0
+_REPEATED_WITHIN = 1.0
 _noted: int | None = None
 _noted_at = 0.0
 _notice_noted = False
@@ -61,7 +61,7 @@ def _answer(number: int, frame: FrameType | None) -> None:
     global _noted, _noted_at
     now, before = time.monotonic(), _noted_at
     _noted = number
-    if isinstance(sys.exc_info()[1], KeyboardInterrupt) and now - before < _SAME_PRESS:
+    if isinstance(sys.exc_info()[1], KeyboardInterrupt) and now - before < _REPEATED_WITHIN:
         return
     _noted_at = now
     raise ProgramInterrupt(number)

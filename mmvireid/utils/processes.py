@@ -17,7 +17,7 @@ from .errors import MainProcessError
 
 #: How long a process waits for the main one. Not for ever, but longer than anything that is
 #: worth waiting for: a process that dies closes its connections, which ends the wait at once.
-PATIENCE = timedelta(days=7)
+MAIN_PROCESS_TIMEOUT = timedelta(days=7)
 
 Result = TypeVar('Result')
 
@@ -45,7 +45,7 @@ def patient_group() -> Any:
     global _groups
     default = torch_dist.group.WORLD
     if _groups is None or _groups[0] is not default:
-        _groups = default, torch_dist.new_group(backend='gloo', timeout=PATIENCE)
+        _groups = default, torch_dist.new_group(backend='gloo', timeout=MAIN_PROCESS_TIMEOUT)
     return _groups[1]
 
 

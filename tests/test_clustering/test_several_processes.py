@@ -94,7 +94,7 @@ def worker(rank, folder):
     torch.set_num_threads(1)
     small_blocks(setattr)
     # What the test itself could hang on ends after ten minutes.
-    processes.PATIENCE = timedelta(minutes=10)
+    processes.MAIN_PROCESS_TIMEOUT = timedelta(minutes=10)
     report = {}
     start(rank, folder, 'first')
     if rank == 1:

@@ -116,7 +116,7 @@ def test_sigterm_to_one_of_several_processes(interrupted, monkeypatch):
 
 def test_a_second_press_does_not_disturb_the_end(interrupted, monkeypatch):
     """At any time: while the first one is handled, and after the sentence was printed."""
-    monkeypatch.setattr('mmvireid.utils.interrupts._SAME_PRESS', float('inf'))
+    monkeypatch.setattr('mmvireid.utils.interrupts._REPEATED_WITHIN', float('inf'))
     monkeypatch.setattr('mmvireid.cli.errors._stopped_by', lambda number: press_ctrl_c() or 'End.')
 
     def press_twice():
@@ -129,7 +129,7 @@ def test_a_second_press_does_not_disturb_the_end(interrupted, monkeypatch):
 
 
 def test_somebody_who_insists_is_heard(monkeypatch):
-    monkeypatch.setattr('mmvireid.utils.interrupts._SAME_PRESS', 0.0)
+    monkeypatch.setattr('mmvireid.utils.interrupts._REPEATED_WITHIN', 0.0)
     heard = []
 
     def press_twice():

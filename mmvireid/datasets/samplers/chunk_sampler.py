@@ -9,8 +9,8 @@ from mmvireid.utils.errors import ConfigError
 
 from .identity_sampler import CrossModalityIdentitySampler
 
-#: Deals that are played through to find the mean length of an epoch.
-_REHEARSALS = 16
+#: Deals that are simulated to find the mean length of an epoch.
+_SIMULATED_EPOCHS = 16
 
 
 @DATA_SAMPLERS.register_module()
@@ -56,12 +56,12 @@ class CrossModalityChunkSampler(CrossModalityIdentitySampler):
     def _count_steps(self) -> int:
         if self._wanted_steps is not None:
             return self._wanted_steps
-        return int(np.floor(np.mean(self._rehearse())))
+        return int(np.floor(np.mean(self._simulated_lengths())))
 
-    def _rehearse(self) -> list[int]:
-        """Play deals through, whatever the seed, and count the steps of each."""
+    def _simulated_lengths(self) -> list[int]:
+        """Simulate deals, whatever the seed, and count the steps of each."""
         rng = np.random.default_rng(0)
-        return [sum(1 for _ in self._deal(rng)) for _ in range(_REHEARSALS)]
+        return [sum(1 for _ in self._deal(rng)) for _ in range(_SIMULATED_EPOCHS)]
 
     def _deal(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Yield the identities of each step of one deal, as positions."""

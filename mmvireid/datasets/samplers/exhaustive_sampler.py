@@ -58,7 +58,7 @@ class CrossModalityExhaustiveSampler(CrossModalityChunkSampler):
         super().__init__(dataset, num_ids, num_visible, num_infrared, seed)
 
     def _count_steps(self) -> int:
-        return min(self._rehearse())
+        return min(self._simulated_lengths())
 
     def _steps(self, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         deal: list[np.ndarray] = []

@@ -12,10 +12,10 @@ from mmvireid.utils.errors import EvaluationError
 from mmvireid.utils.pictures import load_picture
 
 #: (height in pixels, WebP quality), best first; a picture is half as wide as high.
-LADDER = ((192, 75), (160, 70), (128, 70), (128, 55), (112, 50), (96, 45), (80, 40), (64, 35),
-          (48, 30), (32, 20))
+SHRINKING_STEPS = ((192, 75), (160, 70), (128, 70), (128, 55), (112, 50), (96, 45), (80, 40),
+                   (64, 35), (48, 30), (32, 20))
 #: Images encoded to foresee the size of all.
-_PROBES = 64
+_SAMPLE_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Thumbnails:
 def encode_thumbnails(paths: Sequence[str], max_bytes: int) -> Thumbnails:
     """Shrink images until all of them together fit.
 
-    Size and quality come from :data:`LADDER`: the best step that a sample of the images
+    Size and quality come from :data:`SHRINKING_STEPS`: the best step that a sample of the images
     foresees to fit is tried, then the next, until it does.
 
     Args:
@@ -59,10 +59,10 @@ def encode_thumbnails(paths: Sequence[str], max_bytes: int) -> Thumbnails:
         DatasetError: if a file is no image.
     """
     if not len(paths):
-        return Thumbnails([], LADDER[0][0], LADDER[0][0] // 2)
-    probes = np.unique(np.linspace(0, len(paths) - 1, _PROBES, dtype=int))
+        return Thumbnails([], SHRINKING_STEPS[0][0], SHRINKING_STEPS[0][0] // 2)
+    probes = np.unique(np.linspace(0, len(paths) - 1, _SAMPLE_SIZE, dtype=int))
     sample = [_load(paths[i]) for i in probes]
-    for step in LADDER:
+    for step in SHRINKING_STEPS:
         foreseen = np.mean([len(_encode(image, step)) for image in sample])
         if foreseen * len(paths) > max_bytes:
             continue
@@ -78,7 +78,7 @@ def encode_thumbnails(paths: Sequence[str], max_bytes: int) -> Thumbnails:
 
 def _load(path: str) -> Image.Image:
     """Decode a file at about the largest size of the ladder."""
-    return load_picture(path, at_least=(LADDER[0][0], LADDER[0][0]))
+    return load_picture(path, at_least=(SHRINKING_STEPS[0][0], SHRINKING_STEPS[0][0]))
 
 
 def _encode(image: Image.Image, step: tuple[int, int]) -> str:
