@@ -90,7 +90,8 @@ class Annotations:
 
 
 def test_there_are_configs_of_every_method_and_dataset():
-    for method in ('agw_r50_\\d+e', 'caj_r50_\\d+e', 'cift_r50_\\d+e', 'bmil_r50-agw_2x50e'):
+    for method in ('agw_r50_\\d+e', 'caj_r50_\\d+e', 'cift_r50_\\d+e', 'bmil_r50-agw_2x50e',
+                   'mpanet_r50_\\d+e', 'partmix_r50_\\d+e'):
         for dataset in ('sysu', 'regdb', 'llcm'):
             assert [c for c in CONFIGS if re.search(rf'{method}_{dataset}\.py', c)]
 
@@ -114,8 +115,8 @@ def test_model_takes_a_batch_of_the_sampler(cfg, model):
     assert cfg.train_dataloader.batch_size == sum(half)
     modality = torch.repeat_interleave(torch.arange(2), torch.tensor(half))
     with torch.no_grad():
-        # Quarter the sides: what is tried here does not depend on them.
-        images = torch.rand(2, 3, height // 4, width // 4)
+        # Small pictures: what is tried here does not depend on their size.
+        images = torch.rand(2, 3, max(height // 4, 64), max(width // 4, 32))
         width_of_feature = model.extract_feat(images, torch.tensor([0, 1])).shape[1]
     pooled = torch.rand(sum(half), width_of_feature) / 10
     if unsupervised(cfg):
@@ -150,9 +151,10 @@ def test_learning_rates(cfg, model):
         id(parameter): group['lr']
         for group in optimizer.param_groups for parameter in group['params']
     }
-    # Adam in BMIL, and networks that start from nothing, know one rate.
-    scratch = 'r18' in cfg.filename or unsupervised(cfg)
-    slow = ('head.counterfactual.', ) if scratch else ('backbone.', 'head.counterfactual.')
+    # Adam, and networks that start from nothing, know one rate.
+    one_rate = ('r18' in cfg.filename or unsupervised(cfg)
+                or cfg.optim_wrapper.optimizer.type == 'Adam')
+    slow = ('head.counterfactual.', ) if one_rate else ('backbone.', 'head.counterfactual.')
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             wanted = 0.1 if name.startswith(slow) else 1.0
@@ -205,7 +207,8 @@ def rates_over_epochs(cfg):
     schedulers = [PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=optimizer))
                   for scheduler in cfg.param_scheduler]
     weights = [model.backbone.weight, model.head.weight, model.head.counterfactual.weight]
-    groups = [next(group for group in optimizer.param_groups if group['params'][0] is weight)
+    groups = [next(group for group in optimizer.param_groups
+                   if any(parameter is weight for parameter in group['params']))
               for weight in weights]
     rates = []
     for _ in range(cfg.train_cfg.max_epochs):
@@ -301,20 +304,22 @@ def test_networks_of_the_recipes():
         assert model.backbone.init_cfg.checkpoint == 'torchvision://resnet50'
 
 
-def test_one_line_changes_the_size_of_all_images(tmp_path):
+def test_one_line_changes_the_size_of_all_images_of_a_recipe(tmp_path):
     shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
-    common = tmp_path / 'configs/_base_/pipelines/test.py'
-    text = common.read_text()
-    assert text.count('(288, 144)') == 1
-    common.write_text(text.replace('(288, 144)', '(256, 128)'))
+    for path in (tmp_path / 'configs').rglob('*.py'):
+        text, lines = re.subn(r'^image_size = \(\d+, \d+\)', 'image_size = (64, 32)',
+                              path.read_text(), flags=re.MULTILINE)
+        path.write_text(text)
+        # Of demos the pictures have a size of their own, of which there is a line too.
+        assert lines <= 1
     for config in RUNS:
         if 'r18' in config:
-            continue  # pictures of demos have a size of their own
+            continue
         cfg = Config.fromfile(tmp_path / config)
         for split in ('train', 'val', 'test'):
             load = cfg[f'{split}_dataloader'].dataset.pipeline[0]
             assert load.type == 'LoadReIDImage'
-            assert tuple(load['size']) == (256, 128)
+            assert tuple(load['size']) == (64, 32)
 
 
 def test_cift_validates_without_re_ranking_and_tests_with_it():
@@ -419,3 +424,51 @@ def test_ablations_change_the_head_alone():
         Config.fromfile(ROOT / 'configs/cift/cift_r50_120e_sysu_wo-cri.py').model.head)
     assert head.counterfactual is None
     assert head.directions == ('r2i', 'i2r')
+
+
+@pytest.mark.parametrize(('dataset', 'size', 'ids', 'images', 'milestones'), [
+    ('sysu', (384, 128), 16, 4, (80, 120)), ('llcm', (384, 128), 16, 4, (80, 120)),
+    ('regdb', (256, 128), 12, 5, (110, ))])
+def test_recipe_of_mpanet(dataset, size, ids, images, milestones):
+    cfg = Config.fromfile(ROOT / f'configs/mpanet/mpanet_r50_140e_{dataset}.py')
+    assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=3.5e-4, weight_decay=5e-4)
+    epoch = np.arange(140)
+    drops = sum((epoch >= milestone).astype(int) for milestone in milestones)
+    np.testing.assert_allclose(rates_over_epochs(cfg)[:, 0], 3.5e-4 * 0.1**drops)
+
+    sampler = cfg.train_dataloader.sampler
+    assert sampler.type == 'CrossModalityExhaustiveSampler'
+    assert (sampler.num_ids, sampler.num_visible, sampler.num_infrared) == (ids, images, images)
+    text = ' '.join(
+        repr(TRANSFORMS.build(t)) for t in cfg.train_dataloader.dataset.pipeline)
+    names = re.findall(r'(\w+)\(', text)
+    assert [name for name in names if name[0].isupper()] == [
+        'LoadReIDImage', 'RandomFlip', 'PadRandomCrop', 'Normalize', 'RandomErasing',
+        'PackReIDInputs']
+    assert f"LoadReIDImage(size={size}, interpolation='bilinear'" in text
+    assert 'PadRandomCrop(padding=10, fill=127)' in text
+    assert ('RandomErasing(prob=0.5, area_range=(0.02, 0.33), aspect_range=(0.3, 3.3), '
+            "fill=[0.0, 0.0, 0.0], aspect='log_uniform', attempts=10)") in text
+
+
+def test_partmix_is_mpanet_and_a_loss_with_all_its_constants():
+    for dataset in ('sysu', 'regdb', 'llcm'):
+        base, mixing = (Config.fromfile(ROOT / f'configs/{name}/{name}_r50_140e_{dataset}.py')
+                        for name in ('mpanet', 'partmix'))
+        head = mixing.model.head
+        assert (head.pop('num_patterns'), head.pop('start_epoch'), head.pop('part_mix')) == (
+            base.model.neck.num_patterns, 10, dict(
+                num_mixes=4, mix_rate=0.5, keep_rate=0.5, temperature=0.07, loss_weight=0.5))
+        assert head.pop('type') == 'PartMixHead'
+        base.model.head.pop('type')
+        assert mixing.to_dict() == base.to_dict()
+
+
+def test_everything_of_partmix_is_called_unofficial():
+    folder = ROOT / 'configs' / 'partmix'
+    assert all('nofficial' in path.read_text() for path in folder.iterdir() if path.is_file()
+               if path.suffix != '.py' or 'wo-' not in path.name)
+    for config in folder.glob('*.py'):
+        assert f'[{config.name}]' in (folder / 'README.md').read_text()
+    for part in ('PartMixHead', 'PartMixLoss'):
+        assert 'Unofficial, not reproduced' in MODELS.get(part).__doc__

@@ -245,6 +245,12 @@ PARTS = dict(backbone=dict(type='mmvireid.PixelBackbone'), neck=dict(type='mmvir
 CIFT = dict(backbone=dict(type='mmvireid.PixelBackbone'), head={
     **CIFT_HEAD, 'in_channels': 16,
     'metric_loss': {'type': 'WeightedRegularizedTripletLoss'}})
+# Patterns, means of classifiers, random mixtures.
+MIXED_PATTERNS = dict(
+    backbone=dict(type=nn.Conv2d, in_channels=3, out_channels=16, kernel_size=1),
+    neck=dict(type='PatternAlignment', in_channels=16, num_patterns=2),
+    head=dict(type='PartMixHead', num_classes=4, in_channels=48, num_patterns=2, start_epoch=1))
+ON_TWO_PROCESSES = dict(cift=CIFT, parts=PARTS, mixed_patterns=MIXED_PATTERNS)
 
 
 def parts_batch(order=range(16)):
@@ -324,16 +330,20 @@ def test_parameters_of_earlier_versions_find_their_new_names():
 
 
 def one_step(cfg, rows):
-    """Losses and gradients of the batch, of which this process has ``rows``."""
+    """Losses, gradients and buffers of the head, of a batch of which this process has ``rows``."""
     torch.manual_seed(0)
     wrapped = model = CrossModalityReIdentifier(**cfg)
+    for name, buffer in model.head.named_buffers():
+        if name in ('visible_mean', 'infrared_mean'):
+            buffer.add_(torch.randn_like(buffer))  # they lag behind
     if torch.distributed.is_initialized():
         wrapped = nn.parallel.DistributedDataParallel(model)
     torch.manual_seed(2)
     losses = wrapped(*parts_batch(rows), mode='loss')
     sum(loss for name, loss in losses.items() if name.startswith('loss')).backward()
     return ({name: loss.item() for name, loss in losses.items()},
-            {name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+            {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
+            dict(model.head.named_buffers()))
 
 
 def worker(rank, folder):
@@ -342,22 +352,24 @@ def worker(rank, folder):
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     # Each process has two of the four identities, visible images first.
     rows = [[0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]][rank]
-    for name, cfg in dict(cift=CIFT, parts=PARTS).items():
+    for name, cfg in ON_TWO_PROCESSES.items():
         torch.save(one_step(cfg, rows), f'{folder}/{name}_rank{rank}.pth')
     torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
-    """Also where a neck names its tensors and adds a loss of its own."""
+    """Also where a neck names its tensors, adds a loss of its own, and losses draw numbers."""
     torch.multiprocessing.start_processes(
         worker, args=(str(tmp_path), ), nprocs=2, start_method='forkserver')
-    for name, cfg in dict(cift=CIFT, parts=PARTS).items():
-        expected_losses, expected_grads = one_step(cfg, range(16))
+    for name, cfg in ON_TWO_PROCESSES.items():
+        expected_losses, expected_grads, expected_buffers = one_step(cfg, range(16))
         for rank in range(2):
-            losses, grads = torch.load(tmp_path / f'{name}_rank{rank}.pth', weights_only=True)
+            losses, grads, buffers = torch.load(
+                tmp_path / f'{name}_rank{rank}.pth', weights_only=True)
             assert losses == pytest.approx(expected_losses, rel=1e-5)
             assert set(grads) == set(expected_grads)
+            torch.testing.assert_close(buffers, expected_buffers, atol=1e-6, rtol=1e-5)
             for parameter, grad in grads.items():
                 torch.testing.assert_close(
                     grad, expected_grads[parameter], atol=1e-6, rtol=1e-4,

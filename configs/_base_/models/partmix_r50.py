@@ -1,0 +1,11 @@
+# Unofficial, not reproduced: the network of MPANet, with mixtures of its patterns. All
+# constants are ours.
+_base_ = ['./mpanet_r50.py']
+
+model = dict(
+    head=dict(
+        type='PartMixHead',
+        num_patterns=6,
+        start_epoch=10,
+        part_mix=dict(
+            num_mixes=4, mix_rate=0.5, keep_rate=0.5, temperature=0.07, loss_weight=0.5)))
