@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import ImageSet, PseudoLabels
-from mmvireid.utils.errors import ConfigError, UsageError
+from mmvireid.utils.errors import ConfigError
 
 from .matching import Array, ClusterMatch
 from .memory_plans import ModalityMemories
@@ -86,27 +86,13 @@ class AggregatedMemories(ModalityMemories):
                  labels: np.ndarray,
                  match: ClusterMatch | None = None,
                  epoch: int = 0) -> PseudoLabels:
-        """Plan the memories.
-
-        Args:
-            images: the N images of the training set.
-            clusters: shape ``(N,)`` int, -1 for images in no cluster; they make the
-                prototypes, numbered in each modality in ascending order.
-            labels: shape ``(N,)`` int, the cluster that each image is taken for.
-            match: the partners; those of the visible clusters are used.
-            epoch: not used.
-
-        Returns:
-            PseudoLabels: memories and losses ``visible`` and ``infrared``.
+        """Plan memories and losses ``visible`` and ``infrared``; visible clusters have partners.
 
         Raises:
             UsageError: without a match.
             InputError: if a label is no cluster of the image's modality.
         """
-        if match is None:
-            raise UsageError(f'{type(self).__name__} needs to know which clusters are partners: '
-                             'give the labeller an associate, for example '
-                             "dict(type='VoteMatching')")
+        match = self.require_match(match, 'VoteMatching')
         own = super().__call__(images, clusters, labels)
         partners = match.visible_to_infrared
         matched = np.flatnonzero(partners >= 0)

@@ -10,6 +10,7 @@ from sklearn.cluster import DBSCAN
 from mmvireid.registry import TASK_UTILS
 from mmvireid.search.topk import float_rows
 from mmvireid.utils.errors import InputError
+from mmvireid.utils.log_once import LogOnce
 from mmvireid.utils.processes import main_process_computes
 
 from .encoding import distinct_rows, k_reciprocal_encoding
@@ -120,7 +121,7 @@ class JaccardDBSCAN:
         self.neighbors = PlainNeighbors() if neighbors is None else neighbors
         self.backend = backend
         self.distributed = distributed
-        self._shortages_logged: set[str] = set()
+        self._warn_once = LogOnce(logger)
 
     def __call__(self,
                  features: Array,
@@ -152,12 +153,8 @@ class JaccardDBSCAN:
             None if cameras is None else cameras[rows],
             backend=self.backend,
             distributed=self.distributed)
-        # Once, not in each epoch. Python's warnings would not do: they are shown again
-        # whenever a library has changed a filter, as several do all the time.
         for shortage in lists.shortages:
-            if shortage not in self._shortages_logged:
-                self._shortages_logged.add(shortage)
-                logger.warning(shortage)
+            self._warn_once(shortage)
 
         def cluster() -> np.ndarray:
             encoding = k_reciprocal_encoding(chosen, lists)

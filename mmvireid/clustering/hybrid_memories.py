@@ -49,19 +49,7 @@ class HybridMemories(MatchedMemories):
                  labels: np.ndarray,
                  match: ClusterMatch | None = None,
                  epoch: int = 0) -> PseudoLabels:
-        """Plan the memories.
-
-        Args:
-            images: the N images of the training set.
-            clusters: shape ``(N,)`` int, see :class:`MatchedMemories`.
-            labels: shape ``(N,)`` int, the cluster that each image is taken for.
-            match: the partners of the clusters.
-            epoch: number of the epoch, from 0 at the start of the stage.
-
-        Returns:
-            PseudoLabels: those of :class:`MatchedMemories`, and the memory and the loss
-            ``hybrid``.
-        """
+        """Plan the memories of :class:`MatchedMemories`, and the memory and loss ``hybrid``."""
         matched = super().__call__(images, clusters, labels, match, epoch)
         centroids = hybrid_centroids(
             matched.prototypes['visible'].centroids, matched.prototypes['infrared'].centroids,

@@ -8,7 +8,7 @@ import torch
 
 from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import ImageSet, PseudoLabels, Term
-from mmvireid.utils.errors import ConfigError, UsageError
+from mmvireid.utils.errors import ConfigError
 
 from .matching import ClusterMatch
 from .memory_plans import ModalityMemories
@@ -97,28 +97,13 @@ class MatchedMemories(ModalityMemories):
                  labels: np.ndarray,
                  match: ClusterMatch | None = None,
                  epoch: int = 0) -> PseudoLabels:
-        """Plan the memories.
-
-        Args:
-            images: the N images of the training set.
-            clusters: shape ``(N,)`` int, -1 for images in no cluster; they make the
-                prototypes, numbered in each modality in ascending order.
-            labels: shape ``(N,)`` int, the cluster that each image is taken for.
-            match: the partners of the clusters.
-            epoch: number of the epoch, from 0 at the start of the stage.
-
-        Returns:
-            PseudoLabels: memories and losses ``visible`` and ``infrared``, and the loss
-            ``cross``.
+        """Plan memories and losses ``visible`` and ``infrared``, and the loss ``cross``.
 
         Raises:
             UsageError: without a match.
             InputError: if a label is no cluster of the image's modality.
         """
-        if match is None:
-            raise UsageError(f'{type(self).__name__} needs to know which clusters are partners: '
-                             'give the labeller an associate, for example '
-                             "dict(type='ProgressiveGraphMatching')")
+        match = self.require_match(match, 'ProgressiveGraphMatching')
         own = super().__call__(images, clusters, labels)
         crossing = cross_terms(own.terms, match, epoch, self.turns, weight=self.cross_weight)
         return replace(own, terms=[*crossing, *own.terms])

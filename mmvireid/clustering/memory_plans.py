@@ -7,7 +7,7 @@ import torch
 
 from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import ImageSet, Prototypes, PseudoLabels, Term
-from mmvireid.utils.errors import InputError
+from mmvireid.utils.errors import InputError, UsageError
 
 from .matching import ClusterMatch, join_matched
 from .prototypes import cluster_centroids, modality_prototypes
@@ -47,6 +47,24 @@ class MemoryPlan(ABC):
         Returns:
             PseudoLabels: the labels with prototypes and terms.
         """
+
+    def require_match(self, match: ClusterMatch | None, example: str) -> ClusterMatch:
+        """Refuse to plan without knowing which clusters are partners.
+
+        Args:
+            match: what the plan was called with.
+            example: an associator that the message names.
+
+        Returns:
+            The match.
+
+        Raises:
+            UsageError: if there is none.
+        """
+        if match is None:
+            raise UsageError(f'{type(self).__name__} needs to know which clusters are partners: '
+                             f"give the labeller an associate, for example dict(type='{example}')")
+        return match
 
 
 @TASK_UTILS.register_module()

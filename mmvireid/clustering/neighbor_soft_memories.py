@@ -13,6 +13,7 @@ from mmvireid.search import self_topk
 from mmvireid.search.topk import float_rows
 from mmvireid.structures import ImageSet, PseudoLabels, Term
 from mmvireid.utils.errors import ConfigError
+from mmvireid.utils.log_once import LogOnce
 
 from .matched_memories import MatchedMemories
 from .matching import ClusterMatch
@@ -64,7 +65,7 @@ class NeighborSoftMemories(MatchedMemories):
         self.num_neighbors = num_neighbors
         self.balance = balance
         self.scale = scale
-        self._said: set[str] = set()
+        self._warn_once = LogOnce(logger)
 
     def __call__(self,
                  images: ImageSet,
@@ -72,21 +73,10 @@ class NeighborSoftMemories(MatchedMemories):
                  labels: np.ndarray,
                  match: ClusterMatch | None = None,
                  epoch: int = 0) -> PseudoLabels:
-        """Plan the memories.
+        """Plan the memories of :class:`MatchedMemories`, with soft targets and weights.
 
         With several processes all of them call: each searches the neighbours of a share of
-        the images.
-
-        Args:
-            images: the N images of the training set.
-            clusters: shape ``(N,)`` int, see :class:`MatchedMemories`.
-            labels: shape ``(N,)`` int, the cluster that each image is taken for.
-            match: the partners of the clusters.
-            epoch: number of the epoch, from 0 at the start of the stage.
-
-        Returns:
-            PseudoLabels: those of :class:`MatchedMemories` with soft targets and weights. The
-            notes have the mean weight of each loss.
+        the images. The notes have the mean weight of each loss.
         """
         matched = super().__call__(images, clusters, labels, match, epoch)
         rows = functional.normalize(float_rows('descriptors', images.descriptors[self.descriptor]))
@@ -100,7 +90,7 @@ class NeighborSoftMemories(MatchedMemories):
                 matched.prototypes[own.memory].num_clusters)
             for shortage in shortages([(f'the {own.memory} modality', neighbors.shape[1],
                                         self.num_neighbors)]):
-                self._say_once(shortage)
+                self._warn_once(shortage)
         terms, notes = [], {}
         for term in matched.terms:
             terms.append(self._softened(term, soft[term.memory]))
@@ -127,9 +117,3 @@ class NeighborSoftMemories(MatchedMemories):
             term,
             soft_targets=self.balance * hard + (1 - self.balance) * soft,
             image_weights=torch.from_numpy(weights).to(term.targets.device, torch.float32))
-
-    def _say_once(self, sentence: str) -> None:
-        """Put a sentence into the log, not in each epoch."""
-        if sentence not in self._said:
-            self._said.add(sentence)
-            logger.warning(sentence)
