@@ -70,9 +70,10 @@ class ClusterLabeller(Labeller):
 
     Clusters, refinements and matches are computed on the main process, for all.
 
-    The labels carry notes for the record: how many images a refinement has ``relabelled``,
-    how many clusters of each modality have a partner (``matched visible``,
-    ``matched infrared``), and what the match and the plan have to say themselves.
+    The labels carry notes for the record: how many images the refinements have ``relabelled``
+    and how many clusters they have ``emptied``, how many clusters of each modality have a
+    partner (``matched visible``, ``matched infrared``), and what the match and the plan have
+    to say themselves.
 
     Args:
         partition: config of the first step.
@@ -114,7 +115,10 @@ class ClusterLabeller(Labeller):
 
         labels, match, seconds = main_process_computes(refined_and_matched)
         made = self.plan(images, clusters, labels, match, epoch)
-        notes = {'relabelled': int((labels != clusters).sum())} if self.refine else {}
+        notes = {}
+        if self.refine:
+            notes = {'relabelled': int((labels != clusters).sum()),
+                     'emptied': len(np.setdiff1d(clusters, labels))}
         if match is None:
             return replace(made, notes={**notes, **made.notes})
         notes |= {'matched visible': int((match.visible_to_infrared >= 0).sum()),

@@ -92,7 +92,8 @@ def test_steps_follow_one_another(images):
 def test_notes_tell_what_the_steps_have_done(images):
     found = labeller(refine=[dict(type='Swap', old=0, new=1)])(
         images, 0, np.random.default_rng(0), {})
-    assert found.notes == {'relabelled': 2, 'matched visible': 2, 'matched infrared': 2}
+    assert found.notes == {
+        'relabelled': 2, 'emptied': 1, 'matched visible': 2, 'matched infrared': 2}
     assert set(found.seconds) == {'match'}
     # The first visible cluster is one with the first infrared one, and so on.
     assert found.joined.tolist() == [1, 1, 1, 1, 0, 0, 1, -1]
