@@ -1,6 +1,7 @@
-# BMIL: visible images in two views, the second with other colours and one channel copied
-# to all; infrared images with random channels. Erasing runs after normalising, as
-# released. The first stage on SYSU-MM01 jitters the colours of infrared images too.
+# BMIL and others: visible images in two views, the second with other colours and one channel
+# copied to all; infrared images with random channels. Erasing runs after normalising, as
+# released. The first stage on SYSU-MM01 jitters the colours of infrared images too; without
+# any jitter in unjittered_pipeline.
 _base_ = ['./test.py']
 
 load_image = dict(
@@ -39,6 +40,18 @@ infrared_jitter_pipeline = [
         type='ByModality',
         visible=[visible_views],
         infrared=geometry + jitter + finish + [channels]),
+    dict(type='PackReIDInputs'),
+]
+unjittered_pipeline = [
+    load_image,
+    dict(
+        type='ByModality',
+        visible=[
+            dict(
+                type='MultiView',
+                views=[geometry + finish, geometry + finish + [dict(type='ChannelExchange')]])
+        ],
+        infrared=geometry + finish + [channels]),
     dict(type='PackReIDInputs'),
 ]
 # Clustering reads images as training does, without augmentation; testing as the others.

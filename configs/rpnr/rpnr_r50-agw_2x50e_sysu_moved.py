@@ -1,0 +1,2 @@
+# RPNR with the gradient of the release, formed with prototypes that have moved.
+stages = ['rpnr_r50-agw_50e_sysu_intra.py', 'rpnr_r50-agw_50e_sysu_cross_moved.py']

@@ -1,0 +1,2 @@
+# RPNR without the memory of both modalities.
+stages = ['rpnr_r50-agw_50e_sysu_intra.py', 'rpnr_r50-agw_50e_sysu_cross_wo-mhl.py']
