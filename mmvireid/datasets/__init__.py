@@ -26,6 +26,7 @@ from .transforms import (
     PackReIDInputs,
     PadRandomCrop,
     RandomErasing,
+    RandomGrayscale,
 )
 
 __all__ = [
@@ -33,6 +34,6 @@ __all__ = [
     'ClusterSampler', 'ColorJitter', 'CrossModalityChunkSampler', 'CrossModalityDataset',
     'CrossModalityExhaustiveSampler', 'CrossModalityPKSampler', 'DatasetError', 'Finding',
     'ImageCache', 'ImageRecord', 'ListFileDataset', 'LoadReIDImage', 'MultiView',
-    'PackReIDInputs', 'PadRandomCrop', 'RandomErasing', 'RegDB', 'check_dataset',
-    'sysu_gallery'
+    'PackReIDInputs', 'PadRandomCrop', 'RandomErasing', 'RandomGrayscale', 'RegDB',
+    'check_dataset', 'sysu_gallery'
 ]

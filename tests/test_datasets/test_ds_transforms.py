@@ -20,6 +20,7 @@ from mmvireid.datasets.transforms import (
     PackReIDInputs,
     PadRandomCrop,
     RandomErasing,
+    RandomGrayscale,
 )
 from mmvireid.registry import TRANSFORMS
 from mmvireid.structures import ReIDDataSample
@@ -217,6 +218,23 @@ def test_colour_jitter_stays_within_its_strength_and_rejects_floats(img):
         ColorJitter(0.5)({'img': img.astype(np.float32)})
     with pytest.raises(ValueError, match='at most 0.5'):
         ColorJitter(hue=0.7)
+
+
+@pytest.mark.parametrize('prob', [0.0, 0.3, 1.0])
+def test_grayscale_is_torchvisions_as_often_as_asked(img, prob):
+    np.random.seed(0)
+    expected = np.array(functional.to_grayscale(Image.fromarray(img), num_output_channels=3))
+    found = [RandomGrayscale(prob)({'img': img})['img'] for _ in range(400)]
+    gray = [np.array_equal(out, expected) for out in found]
+    assert all(np.array_equal(out, img) for out, is_gray in zip(found, gray) if not is_gray)
+    assert abs(np.mean(gray) - prob) < 0.06
+
+
+def test_grayscale_leaves_infrared_alone_and_rejects_floats(img):
+    infrared = np.repeat(img[..., :1], 3, axis=2)
+    np.testing.assert_array_equal(RandomGrayscale(1.0)({'img': infrared})['img'], infrared)
+    with pytest.raises(ValueError, match='before Normalize'):
+        RandomGrayscale()({'img': img.astype(np.float32)})
 
 
 def test_by_modality_applies_the_right_list(img):

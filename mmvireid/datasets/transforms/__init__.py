@@ -6,7 +6,7 @@ worker. Parts of mmcv that are colour-blind (``RandomFlip``, ``Normalize`` with
 """
 
 from .channels import ChannelAdapGray, ChannelExchange
-from .color import ColorJitter
+from .color import ColorJitter, RandomGrayscale
 from .erasing import RandomErasing
 from .formatting import PackReIDInputs
 from .geometric import PadRandomCrop
@@ -15,5 +15,5 @@ from .wrappers import ByModality, MultiView
 
 __all__ = [
     'ByModality', 'ChannelAdapGray', 'ChannelExchange', 'ColorJitter', 'LoadReIDImage',
-    'MultiView', 'PackReIDInputs', 'PadRandomCrop', 'RandomErasing'
+    'MultiView', 'PackReIDInputs', 'PadRandomCrop', 'RandomErasing', 'RandomGrayscale'
 ]

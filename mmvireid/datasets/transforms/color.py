@@ -61,3 +61,42 @@ class ColorJitter(BaseTransform):
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(brightness={self.brightness}, '
                 f'contrast={self.contrast}, saturation={self.saturation}, hue={self.hue})')
+
+
+@TRANSFORMS.register_module()
+class RandomGrayscale(BaseTransform):
+    """Take the colours out of an image with some probability.
+
+    Pillow's luma, copied to all channels, as torchvision's transform of this name does it
+    on an RGB image. An infrared image stays as it is.
+
+    Required and modified key: ``img``, uint8.
+
+    Args:
+        prob: probability of luma.
+
+    Raises:
+        InputError: for an image that is not uint8.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmvireid.datasets import RandomGrayscale
+        >>> gray = RandomGrayscale(prob=1)
+        >>> gray(dict(img=np.array([[[10, 20, 30]]], np.uint8)))['img'].tolist()
+        [[[18, 18, 18]]]
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Take the colours out of ``results['img']``, or leave it alone."""
+        if results['img'].dtype != np.uint8:
+            raise InputError('RandomGrayscale works on uint8 images: put it before Normalize')
+        if np.random.rand() < self.prob:
+            gray = Image.fromarray(results['img']).convert('L')
+            results['img'] = np.array(gray.convert('RGB'))
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(prob={self.prob})'
