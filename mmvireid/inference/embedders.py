@@ -205,6 +205,8 @@ def network_fingerprint(model: nn.Module, cfg: Config) -> str:
         {name: value for name, value in model.state_dict().items() if name not in ignored}, model)
     parts = describe_network(cfg)
     details = {name: parts[name] for name in ('data_preprocessor', 'test_cfg', 'pipeline')}
+    if options := getattr(model.head, 'descriptor_options', ()):
+        details['head'] = {key: parts['head'][key] for key in options}
     return model_fingerprint(weights, json.dumps(details, sort_keys=True))
 
 
@@ -219,11 +221,14 @@ def describe_network(cfg: Config) -> dict[str, Any]:
     """
     model = cfg.model
     head = model.get('head', {})
+    kind = head.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    head_keys = ('type', 'in_channels', *getattr(kind, 'descriptor_options', ()))
     parts = dict(
         model=model.type,
         backbone=model.get('backbone'),
         neck=model.get('neck'),
-        head={key: head.get(key) for key in ('type', 'in_channels')},
+        head={key: head.get(key) for key in head_keys},
         data_preprocessor=model.get('data_preprocessor'),
         test_cfg=model.get('test_cfg'),
         pipeline=without_cache(cfg.test_dataloader.dataset.pipeline))

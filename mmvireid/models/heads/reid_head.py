@@ -49,6 +49,8 @@ class ReIDHead(BaseModule):
     #: Parts that descriptors do not come from: where they differ, a checkpoint can still be
     #: tested, and an index stays valid.
     training_only: tuple[str, ...] = ()
+    #: Keys of the config that descriptors depend on, beside the weights.
+    descriptor_options: tuple[str, ...] = ()
 
     def check_batch(self, data_samples: Sequence[ReIDDataSample]) -> None:
         """Refuse a batch that lacks what the losses need.
