@@ -90,8 +90,8 @@ class Annotations:
 
 
 def test_there_are_configs_of_every_method_and_dataset():
-    for method in ('agw_r50_\\d+e', 'caj_r50_\\d+e', 'cift_r50_\\d+e', 'bmil_r50-agw_2x50e',
-                   'mpanet_r50_\\d+e', 'partmix_r50_\\d+e'):
+    for method in ('agw_r50_\\d+e', 'caj_r50_\\d+e', 'cift_r50_\\d+e', 'deen_r50_\\d+e',
+                   'bmil_r50-agw_2x50e', 'mpanet_r50_\\d+e', 'partmix_r50_\\d+e'):
         for dataset in ('sysu', 'regdb', 'llcm'):
             assert [c for c in CONFIGS if re.search(rf'{method}_{dataset}\.py', c)]
 
@@ -117,8 +117,8 @@ def test_model_takes_a_batch_of_the_sampler(cfg, model):
     with torch.no_grad():
         # Small pictures: what is tried here does not depend on their size.
         images = torch.rand(2, 3, max(height // 4, 64), max(width // 4, 32))
-        width_of_feature = model.extract_feat(images, torch.tensor([0, 1])).shape[1]
-    pooled = torch.rand(sum(half), width_of_feature) / 10
+        shape_of_feature = model.extract_feat(images, torch.tensor([0, 1])).shape[1:]
+    pooled = torch.rand(sum(half), *shape_of_feature) / 10
     if unsupervised(cfg):
         hook = HOOKS.build(cfg.default_hooks.pseudo_labels)
         ids = torch.arange(sum(half))
@@ -221,7 +221,8 @@ def rates_over_epochs(cfg):
 
 @pytest.mark.parametrize('dataset', ['sysu', 'regdb', 'llcm'])
 @pytest.mark.parametrize(('method', 'epochs', 'milestones', 'slow_counterfactual'), [
-    ('agw', 81, (20, 50), False), ('caj', 100, (20, 50), False), ('cift', 120, (60, 100), True)])
+    ('agw', 81, (20, 50), False), ('caj', 100, (20, 50), False), ('cift', 120, (60, 100), True),
+    ('deen', 151, (20, 80), False)])
 def test_schedule_of_the_recipe(method, epochs, milestones, slow_counterfactual, dataset):
     cfg = Config.fromfile(ROOT / f'configs/{method}/{method}_r50_{epochs}e_{dataset}.py')
     optimizer = cfg.optim_wrapper.optimizer
@@ -276,6 +277,61 @@ def test_batches_and_images_of_the_recipe(method, dataset):
     order = [text.find(word) for word in ('PadRandomCrop', 'RandomFlip', 'Normalize',
                                           'RandomErasing', 'ChannelExchange', 'PackReIDInputs')]
     assert [i for i in order if i >= 0] == sorted(i for i in order if i >= 0)
+
+
+@pytest.mark.parametrize('dataset', ['sysu', 'regdb', 'llcm'])
+def test_recipe_of_deen(dataset):
+    cfg = Config.fromfile(ROOT / f'configs/deen/deen_r50_151e_{dataset}.py')
+    sampler = DATA_SAMPLERS.build(
+        cfg.train_dataloader.sampler,
+        default_args=dict(dataset=Annotations(cfg.num_ids), seed=0))
+    assert (sampler.num_ids, sampler.num_visible, sampler.num_infrared) == (6, 4, 4)
+    assert sampler.extra_step
+    transforms = [TRANSFORMS.build(t) for t in cfg.train_dataloader.dataset.pipeline]
+    assert [type(transform).__name__ for transform in transforms] == [
+        'LoadReIDImage', 'RandomGrayscale', 'PadRandomCrop', 'RandomFlip', 'Normalize',
+        'RandomErasing', 'PackReIDInputs']
+    load, grayscale, crop, flip, _, erasing, _ = transforms
+    assert (load.size, load.interpolation) == ((384, 144), 'lanczos')
+    assert (grayscale.prob, crop.padding, crop.fill, flip.prob, erasing.prob) == (
+        0.5, 10, 0, 0.5, 0.5)
+    assert erasing.area_range == ((0.2, 0.8) if dataset == 'sysu' else (0.02, 0.4))
+    assert erasing.aspect_range == pytest.approx((0.3, 10 / 3))
+    assert erasing.fill == pytest.approx([0.485, 0.456, 0.406])
+    head, backbone = cfg.model.head, cfg.model.backbone
+    assert (head.margin, head.pair_mining_weight, head.pair_mining_margin) == (0.3, 0.8, 0.2)
+    assert head.orthogonality_weight == 0.01
+    assert backbone.modality_specific == 'stem'
+    assert backbone.aggregation.fold_positions
+    assert backbone.expansion.dropout == 0.01
+    assert cfg.model.test_cfg.flip
+    # RegDB has no fourth stage; its third makes 1024 channels.
+    shorter = dataset == 'regdb'
+    assert len(backbone.trunk.strides) == 3 + (not shorter)
+    assert backbone.trunk.strides[-1] == 1 + shorter
+    assert tuple(backbone.aggregation.stages) == (0, 1, 2)[:3 - shorter]
+    assert backbone.expansion.after_stage == 2 - shorter
+    assert head.in_channels == 2048 // (1 + shorter)
+
+
+def test_ablations_of_deen_change_what_they_say():
+    full = Config.fromfile(ROOT / 'configs/deen/deen_r50_151e_sysu.py')
+
+    def differences(one, other, path=''):
+        for key in sorted(set(one) | set(other)):
+            a, b = one.get(key), other.get(key)
+            if isinstance(a, dict) and isinstance(b, dict):
+                yield from differences(a, b, f'{path}{key}.')
+            elif a != b:
+                yield f'{path}{key}'
+
+    for name, keys in (
+            ('wo-expansion', ['model.backbone.expansion', 'model.neck.num_branches']),
+            ('wo-pair-mining', ['model.head.pair_mining_weight']),
+            ('wo-orthogonality', ['model.head.orthogonality_weight']),
+            ('unfolded', ['model.backbone.aggregation.fold_positions'])):
+        ablation = Config.fromfile(ROOT / f'configs/deen/deen_r50_151e_sysu_{name}.py')
+        assert list(differences(full.to_dict(), ablation.to_dict())) == keys
 
 
 def test_networks_of_the_recipes():

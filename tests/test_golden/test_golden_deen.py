@@ -114,12 +114,8 @@ def test_pair_mining(golden):
         gradient_close(generated.grad, golden[f'cpm_{case}_grad_generated'])
 
 
-def by_image(rows):
-    """Turn rows of the original images, then of each branch, into (N, 3, D)."""
-    return rows.unflatten(0, (3, -1)).transpose(0, 1)
-
-
 def by_branch(rows):
+    """Turn (N, 3, D) into rows of the original images, then of each branch."""
     return rows.transpose(0, 1).flatten(0, 1)
 
 

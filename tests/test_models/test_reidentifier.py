@@ -218,6 +218,17 @@ class NamedParts(nn.Module):
 
 
 @MODELS.register_module(force=True)
+class ThreeBranches(nn.Linear):
+    """A neck that gives three branches of each image."""
+
+    def __init__(self):
+        super().__init__(16, 3 * 6)
+
+    def forward(self, x):
+        return super().forward(x).unflatten(1, (3, 6))
+
+
+@MODELS.register_module(force=True)
 class PartsHead(ReIDHead):
     """A loss on each branch, weighted by masks, that reads all that is known of a batch."""
 
@@ -242,6 +253,8 @@ class PartsHead(ReIDHead):
 
 PARTS = dict(backbone=dict(type='mmvireid.PixelBackbone'), neck=dict(type='mmvireid.NamedParts'),
              head=dict(type='mmvireid.PartsHead'))
+DEEN = dict(backbone=dict(type='mmvireid.PixelBackbone'), neck=dict(type='mmvireid.ThreeBranches'),
+            head=dict(type='DEENHead', num_classes=4, in_channels=6))
 CIFT = dict(backbone=dict(type='mmvireid.PixelBackbone'), head={
     **CIFT_HEAD, 'in_channels': 16,
     'metric_loss': {'type': 'WeightedRegularizedTripletLoss'}})
@@ -250,7 +263,7 @@ MIXED_PATTERNS = dict(
     backbone=dict(type=nn.Conv2d, in_channels=3, out_channels=16, kernel_size=1),
     neck=dict(type='PatternAlignment', in_channels=16, num_patterns=2),
     head=dict(type='PartMixHead', num_classes=4, in_channels=48, num_patterns=2, start_epoch=1))
-ON_TWO_PROCESSES = dict(cift=CIFT, parts=PARTS, mixed_patterns=MIXED_PATTERNS)
+ON_TWO_PROCESSES = dict(cift=CIFT, deen=DEEN, parts=PARTS, mixed_patterns=MIXED_PATTERNS)
 
 
 def parts_batch(order=range(16)):

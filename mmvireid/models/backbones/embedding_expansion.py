@@ -30,8 +30,7 @@ class DiverseEmbeddingExpansion(nn.Module):
     three times as many rows, and :class:`mmvireid.models.BranchPooling` brings those of an
     image together. Losses keep the branches apart: see
     :class:`mmvireid.models.CenterGuidedPairMiningLoss` and
-    :class:`mmvireid.models.BranchOrthogonalityLoss` (Zhang and Wang, CVPR 2023, as
-    :class:`mmvireid.models.MultiStageFeatureAggregation`).
+    :class:`mmvireid.models.BranchOrthogonalityLoss` (DEEN, arXiv 2303.14481).
 
     Args:
         channels: C of the map.

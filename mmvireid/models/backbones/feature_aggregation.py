@@ -28,6 +28,12 @@ class _Attention(nn.Module):
             part.reset_parameters()
         nn.init.zeros_(self.bn.weight)
 
+    def add(self, high: Tensor, attended: Tensor) -> Tensor:
+        # Products of three maps grow with the cube of the activations: only behind the
+        # normalisation are they fit for half precision.
+        with without_autocast(high):
+            return high + self.bn(self.proj(attended)).to(high.dtype)
+
 
 class _ChannelAttention(_Attention):
     """Which channels of the high map go with which of the low one."""
@@ -40,12 +46,12 @@ class _ChannelAttention(_Attention):
         # Convolutions of one pixel with a stride see these positions only, first and last.
         low = low[:, :, ::self.stride, ::self.stride]
         theta, phi, g = self.theta(high), self.phi(low), self.g(low)
-        with without_autocast(high):  # sums over all positions, beyond half precision
+        with without_autocast(high):
             theta, phi, g = (at_least_float32(x).flatten(2) for x in (theta, phi, g))
             # As released: the divisor is the number of channels, and there is no softmax.
             attention = theta @ phi.mT / theta.shape[1]
             attended = (attention @ g).unflatten(2, high.shape[2:])
-        return high + self.bn(self.proj(attended))
+        return self.add(high, attended)
 
 
 class _PixelAttention(_Attention):
@@ -81,7 +87,7 @@ class _PixelAttention(_Attention):
             else:
                 attended = (g @ phi.mT) @ theta / m
             attended = attended.reshape(inner_shape)
-        return high + self.bn(self.proj(attended))
+        return self.add(high, attended)
 
 
 @MODELS.register_module()
@@ -89,11 +95,9 @@ class MultiStageFeatureAggregation(nn.Module):
     """Bring back into the output of a stage what the stage has lost of its input.
 
     Two attentions in a row look from the output (high) into the input (low): the first
-    weighs channels against channels, the second positions against positions (Zhang and
-    Wang, "Diverse Embedding Expansion Network and Low-Light Cross-Modality Benchmark for
-    Visible-Infrared Person Re-identification", CVPR 2023). Both are linear, without a
-    softmax, end in a batch normalisation that starts at zero, and so change nothing at
-    first.
+    weighs channels against channels, the second positions against positions (DEEN, arXiv
+    2303.14481). Both are linear, without a softmax, end in a batch normalisation that starts
+    at zero, and so change nothing at first.
 
     The released code reads the maps of its second attention so that a position of the upper
     half of the image and its partner in the lower half share one weight, with the channels

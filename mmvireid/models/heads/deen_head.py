@@ -26,10 +26,8 @@ class DEENHead(BNNeckHead):
     identity for the classifier and for the batch-hard triplet loss, in which the branches of
     an image are each other's positives. Each generated branch is led to the other modality
     by :class:`mmvireid.models.CenterGuidedPairMiningLoss`, and the branches are kept apart
-    by :class:`mmvireid.models.BranchOrthogonalityLoss` (Zhang and Wang, "Diverse Embedding
-    Expansion Network and Low-Light Cross-Modality Benchmark for Visible-Infrared Person
-    Re-identification", CVPR 2023). Without generated branches this is
-    :class:`BNNeckHead` with a triplet loss.
+    by :class:`mmvireid.models.BranchOrthogonalityLoss` (DEEN, arXiv 2303.14481). Without
+    generated branches this is :class:`BNNeckHead` with a triplet loss.
 
     Two images are compared by the cosines of every branch, before the batch normalisation
     (pooled) and after it (feature). A descriptor has all of them side by side, so that the
@@ -63,6 +61,8 @@ class DEENHead(BNNeckHead):
         >>> head.eval().predict(torch.rand(1, 3, 8))['base'].shape
         torch.Size([1, 48])
     """
+
+    descriptor_options = ('descriptors', )
 
     def __init__(self,
                  num_classes: int,
@@ -166,10 +166,11 @@ class DEENHead(BNNeckHead):
         """
         feature = self.bnneck(pooled.flatten(0, 1)).unflatten(0, pooled.shape[:2])
         units = [functional.normalize(at_least_float32(x), dim=2) for x in (pooled, feature)]
-        # A weight enters the product of two descriptors twice, hence the root.
+        # A weight enters the product of two descriptors twice, hence the root. The square of a
+        # descriptor's length is the sum of the weights, once for each branch.
         return {
-            name: functional.normalize(torch.cat(
-                [unit.flatten(1) * weight**0.5 for unit, weight in zip(units, weights) if weight],
-                dim=1))
+            name: torch.cat(
+                [unit.flatten(1) * (weight / sum(weights) / pooled.shape[1])**0.5
+                 for unit, weight in zip(units, weights) if weight], dim=1)
             for name, weights in self.descriptors.items()
         }

@@ -13,10 +13,9 @@ class BranchOrthogonalityLoss(nn.Module):
 
     The sum of the inner products of all pairs of generated embeddings of an image, over all
     images, divided by the number of rows ``N (1 + B)``. The embeddings are not normalised,
-    and the original one takes no part, though the divisor counts it (Zhang and Wang,
-    "Diverse Embedding Expansion Network and Low-Light Cross-Modality Benchmark for
-    Visible-Infrared Person Re-identification", CVPR 2023, as their released code computes
-    it). Pooled activations are not negative, so neither is the loss.
+    and the original one takes no part, though the divisor counts it (DEEN, arXiv 2303.14481,
+    as the released code computes it). Pooled activations are not negative, so neither is the
+    loss.
 
     Args:
         loss_weight: factor of the loss.

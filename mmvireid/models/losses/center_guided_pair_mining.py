@@ -25,9 +25,8 @@ class CenterGuidedPairMiningLoss(nn.Module):
     * half of ``max(0, d(c_i, g_i) - min_j d(o_i, o_j) + margin)``: and nearer than different
       people are to each other, whether generated or real.
 
-    The loss is the mean of both modalities (Zhang and Wang, "Diverse Embedding Expansion
-    Network and Low-Light Cross-Modality Benchmark for Visible-Infrared Person
-    Re-identification", CVPR 2023, as their released code computes it).
+    The loss is the mean of both modalities (DEEN, arXiv 2303.14481, as the released code
+    computes it).
 
     No set of distinct identities is formed, which would make a GPU wait: every image
     carries the centres of its identity, with a weight of one over the number of images
