@@ -151,9 +151,11 @@ def test_learning_rates(cfg, model):
         id(parameter): group['lr']
         for group in optimizer.param_groups for parameter in group['params']
     }
-    # Adam, and networks that start from nothing, know one rate.
-    one_rate = ('r18' in cfg.filename or unsupervised(cfg)
-                or cfg.optim_wrapper.optimizer.type == 'Adam')
+    # Adam, and networks that start from nothing, know one rate; but for DEEN's, of which the
+    # features would vanish.
+    name = Path(cfg.filename).name
+    one_rate = ('r18' in name and not name.startswith('deen')) or unsupervised(cfg) or (
+        cfg.optim_wrapper.optimizer.type == 'Adam')
     slow = ('head.counterfactual.', ) if one_rate else ('backbone.', 'head.counterfactual.')
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

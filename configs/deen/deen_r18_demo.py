@@ -16,3 +16,9 @@ train_pipeline = [
     dict(type='PackReIDInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+# The rates of the recipe, though nothing is pre-trained: pair mining and triplets pull before
+# there is anything to tell people apart by, and a trunk that follows as quickly as the
+# classifier learns ends at features that are all zero.
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)}))

@@ -41,7 +41,6 @@ test_dataloader = dict(
     batch_size=32, dataset=dict(data_root=data_root, pipeline=[load, pack]))
 val_dataloader = test_dataloader
 val_evaluator = dict(num_trials=2)
-optim_wrapper = dict(optimizer=dict(lr=0.01))
 train_cfg = dict(max_epochs=2, val_interval=2)
 default_hooks = dict(logger=dict(interval=1))
 ''')
