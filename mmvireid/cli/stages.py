@@ -70,27 +70,12 @@ def train_stages(stages: Sequence[Config],
         cfg, checkpoint, last = stages[number], found[number], number + 1 == len(stages)
         if previous:
             cfg.load_from = previous
-        if not last and checkpoint and Path(checkpoint).name == final_checkpoint(cfg):
-            _print_once(f'Stage {number + 1} of {len(stages)} is finished: {checkpoint}')
-            previous = checkpoint
+        finished = None if last else _finished_before(cfg, checkpoint, reuse)
+        if finished:
+            how, previous = finished
+            _print_once(f'Stage {number + 1} of {len(stages)} {how}: {previous}')
             continue
-        if not last and reuse and not checkpoint:
-            previous = find_same_run(cfg, reuse)
-            if previous:
-                _print_once(f'Stage {number + 1} of {len(stages)} has been trained before: '
-                            f'{previous}')
-                continue
-        # Where MMEngine's own key says to resume, a stage would resume the one before it.
-        cfg.resume = checkpoint is not None
-        if checkpoint:
-            cfg.load_from = checkpoint
-        if launched_processes(cfg.launcher)[0] == 0:
-            record_settings(cfg, keep_start=resume == 'auto' and checkpoint is not None)
-            if checkpoint and Path(checkpoint).resolve().parent == Path(cfg.work_dir).resolve():
-                # Gone back to: stopped before its next one, the run goes on from here again.
-                write_atomically(os.fsencode(checkpoint), Path(cfg.work_dir) / POINTER)
-        if cfg.get('load_from'):
-            check_checkpoint(cfg.load_from)
+        _prepare_start(cfg, checkpoint, keep_start=resume == 'auto')
         if len(stages) > 1:
             _print_once(f'Stage {number + 1} of {len(stages)} trains in {cfg.work_dir}' + (
                 f', from {cfg.load_from}' if cfg.get('load_from') else ''))
@@ -101,6 +86,31 @@ def train_stages(stages: Sequence[Config],
         # would lie beside that of the next one.
         gc.collect()
         torch.cuda.empty_cache()
+
+
+def _finished_before(cfg: Config, checkpoint: str | None,
+                     reuse: str | None) -> tuple[str, str] | None:
+    """Find out whether a stage need not be trained: how that came, and its last checkpoint."""
+    if checkpoint:
+        finished = Path(checkpoint).name == final_checkpoint(cfg)
+        return ('is finished', checkpoint) if finished else None
+    same = find_same_run(cfg, reuse) if reuse else None
+    return ('has been trained before', same) if same else None
+
+
+def _prepare_start(cfg: Config, checkpoint: str | None, keep_start: bool) -> None:
+    """Let a run begin where its config says, or go on from a checkpoint; write down which."""
+    # Where MMEngine's own key says to resume, a stage would resume the one before it.
+    cfg.resume = checkpoint is not None
+    if checkpoint:
+        cfg.load_from = checkpoint
+    if launched_processes(cfg.launcher)[0] == 0:
+        record_settings(cfg, keep_start=keep_start and cfg.resume)
+        if checkpoint and Path(checkpoint).resolve().parent == Path(cfg.work_dir).resolve():
+            # Gone back to: stopped before its next one, the run goes on from here again.
+            write_atomically(os.fsencode(checkpoint), Path(cfg.work_dir) / POINTER)
+    if cfg.get('load_from'):
+        check_checkpoint(cfg.load_from)
 
 
 def _resume_points(stages: Sequence[Config], resume: str | None) -> list[str | None]:
