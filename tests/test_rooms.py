@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What belongs to one method alone, and the packages that export it.
-OWN = ['models/graph_transfer', 'models/heads/cift_head.py', 'models/heads/deen_head.py']
+OWN = ['models/graph_transfer', 'models/heads/cift_head.py', 'models/heads/dart_head.py',
+       'models/heads/deen_head.py']
 EXPORTS = ['models/__init__.py', 'models/heads/__init__.py']
 #: Command lines about one method.
 EXCEPTIONS = {

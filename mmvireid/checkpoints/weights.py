@@ -138,7 +138,7 @@ def check_weights(model: nn.Module,
     ignored = training_only_weights(model) if needed == 'descriptors' else ()
     wrong = [
         _difference(name, value, weights.get(name)) for name, value in own.items()
-        if name not in ignored and (needed != 'backbone' or name.startswith('backbone.'))
+        if name not in ignored and (needed != 'backbone' or 'backbone' in name.split('.'))
         and getattr(weights.get(name), 'shape', None) != value.shape
     ]
     if needed == 'all':

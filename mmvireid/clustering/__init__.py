@@ -3,6 +3,7 @@
 from .aggregated_memories import AggregatedMemories, aggregate_prototypes
 from .calibration import PrototypeCalibration, calibrate_labels, cluster_density
 from .camera_neighbors import CameraNeighbors
+from .clean_probabilities import clean_probabilities
 from .clusterers import JaccardDBSCAN, dbscan_labels, disjoint_subsets
 from .encoding import k_reciprocal_encoding
 from .hybrid_memories import HybridMemories
@@ -42,10 +43,10 @@ __all__ = [
     'NeighborSoftMemories', 'OptimalTransportMatching', 'Partition', 'PlainNeighbors',
     'ProgressiveGraphMatching', 'PrototypeCalibration', 'ReweightedNeighbors', 'SharedMemory',
     'SplitMemory', 'VoteMatching', 'aggregate_prototypes', 'calibrate_labels',
-    'centroids_by_modality', 'cluster_centroids', 'cluster_density', 'cluster_positions',
-    'cluster_report', 'cross_modality_votes', 'cross_terms', 'dbscan_labels',
-    'disjoint_subsets', 'greedy_matching', 'hybrid_centroids', 'jaccard_distance',
-    'jaccard_pairs', 'join_matched', 'k_reciprocal_encoding', 'matching_cost',
-    'modality_prototypes', 'neighbor_soft_labels', 'neighbor_weights',
+    'centroids_by_modality', 'clean_probabilities', 'cluster_centroids', 'cluster_density',
+    'cluster_positions', 'cluster_report', 'cross_modality_votes', 'cross_terms',
+    'dbscan_labels', 'disjoint_subsets', 'greedy_matching', 'hybrid_centroids',
+    'jaccard_distance', 'jaccard_pairs', 'join_matched', 'k_reciprocal_encoding',
+    'matching_cost', 'modality_prototypes', 'neighbor_soft_labels', 'neighbor_weights',
     'optimal_transport_matching', 'progressive_graph_matching'
 ]

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
 from mmvireid.registry import TRANSFORMS
 from mmvireid.structures import Modality
-from mmvireid.utils.errors import DatasetError
+from mmvireid.utils.errors import ConfigError, DatasetError
 
 from .branch_index import BranchIndex
 from .folders import require_root
+from .label_noise import LabelNoise
 
 #: Annotations that are offered as one array over the whole dataset.
 _ARRAYS = ('label', 'identity', 'camera', 'modality')
@@ -48,6 +50,11 @@ class CrossModalityDataset(BaseDataset):
     (0 .. C-1 over the sorted identities of a training split, otherwise -1),
     ``camera`` (0 where unknown) and ``modality`` (0 visible, 1 infrared).
 
+    With ``label_noise`` a share of the training labels is wrong, for methods that shall learn
+    in spite of that: everything that trains sees the wrong ones, :attr:`true_labels` is there
+    for the log. What was made wrong is recorded in ``metainfo['label_noise']``, which every
+    checkpoint holds: rate, seed, number and a hash of the labels.
+
     Args:
         data_root: folder of the dataset.
         split: one of :attr:`SPLITS`.
@@ -55,10 +62,14 @@ class CrossModalityDataset(BaseDataset):
         metainfo: additional meta information.
         require_both_modalities: whether a split that lacks visible or infrared
             images is an error.
+        label_noise: arguments of :class:`mmvireid.datasets.LabelNoise`, for example
+            ``dict(rate=0.2, seed=0)``; for a training split.
         **kwargs: further arguments of :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
-        DatasetError: if the folder is not as the dataset's layout says.
+        DatasetError: if the folder is not as the dataset's layout says, or its identities have
+            too few images for the noise.
+        ConfigError: if the rate of the noise is not between 0 and 1, or the split is for tests.
     """
 
     #: Splits that the dataset offers.
@@ -73,6 +84,7 @@ class CrossModalityDataset(BaseDataset):
                  pipeline: Sequence[dict | Callable] = (),
                  metainfo: dict | None = None,
                  require_both_modalities: bool = True,
+                 label_noise: dict | None = None,
                  **kwargs: Any) -> None:
         if split not in self.SPLITS:
             raise DatasetError(
@@ -80,6 +92,11 @@ class CrossModalityDataset(BaseDataset):
                 f'{", ".join(self.SPLITS)}')
         self.split = split
         self.require_both_modalities = require_both_modalities
+        self.label_noise = None if label_noise is None else LabelNoise(**label_noise)
+        if self.label_noise is not None and split not in self.TRAIN_SPLITS:
+            raise ConfigError(
+                f'label_noise is for training, but split "{split}" is for tests: take it out of '
+                'that dataset.')
         self._arrays: dict[str, Any] | None = None
         kwargs.setdefault('test_mode', split not in self.TRAIN_SPLITS)
         transforms = [t if callable(t) else TRANSFORMS.build(t) for t in pipeline]
@@ -127,7 +144,7 @@ class CrossModalityDataset(BaseDataset):
         known = sorted({r.identity for r in records if r.identity >= 0}) if training else []
         label_of = {identity: label for label, identity in enumerate(known)}
         records = sorted(records, key=lambda r: (r.modality, r.path))
-        return [
+        data_list = [
             {
                 'img_path': r.path,
                 'identity': int(r.identity),
@@ -136,6 +153,21 @@ class CrossModalityDataset(BaseDataset):
                 'modality': int(r.modality),
             } for r in records
         ]
+        if self.label_noise is not None:
+            self._make_labels_wrong(data_list)
+        return data_list
+
+    def _make_labels_wrong(self, data_list: list[dict]) -> None:
+        """Replace a share of the labels, and record it."""
+        true = np.array([row['label'] for row in data_list])
+        noisy = self.label_noise(true, np.array([row['modality'] for row in data_list]))
+        for row, label in zip(data_list, noisy.tolist()):
+            row['true_label'], row['label'] = row['label'], label
+        record = self._metainfo['label_noise'] = self.label_noise.record(true, noisy)
+        print_log(
+            f'{record["wrong"]} of {len(true)} training labels are made wrong (rate '
+            f'{record["rate"]:g}, seed {record["seed"]}, SHA-256 of the labels '
+            f'{record["sha256"]}).', 'current')
 
     def get_data_info(self, idx: int) -> dict:
         """Return the annotations of an image, as a pipeline gets them.
@@ -158,6 +190,8 @@ class CrossModalityDataset(BaseDataset):
                 key: np.array([row[key] for row in rows], dtype=np.int64)
                 for key in _ARRAYS
             }
+            self._arrays['true_label'] = np.array(
+                [row.get('true_label', row['label']) for row in rows], dtype=np.int64)
             self._arrays['img_path'] = [row['img_path'] for row in rows]
         return self._arrays
 
@@ -165,6 +199,11 @@ class CrossModalityDataset(BaseDataset):
     def labels(self) -> np.ndarray:
         """Training labels, shape ``(N,)``, -1 where unknown."""
         return self._annotations()['label']
+
+    @property
+    def true_labels(self) -> np.ndarray:
+        """Labels as they were before any noise, shape ``(N,)``: for the log, not for training."""
+        return self._annotations()['true_label']
 
     @property
     def identities(self) -> np.ndarray:

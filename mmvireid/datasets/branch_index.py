@@ -4,6 +4,9 @@
 class BranchIndex(int):
     """An index into a dataset that knows from which branch of pseudo labels it was drawn.
 
+    Where several networks take turns (:class:`mmvireid.datasets.CoTeachingSampler`), the branch
+    is the name of the one that trains.
+
     A sampler gives these to the data loader, which hands them on to the dataset, in
     another process if there are workers; :class:`CrossModalityDataset` writes the branch
     into the image's annotations, and it reaches the loss with its image. So nobody has to

@@ -226,6 +226,7 @@ def describe_network(cfg: Config) -> dict[str, Any]:
     head_keys = ('type', 'in_channels', *getattr(kind, 'descriptor_options', ()))
     parts = dict(
         model=model.type,
+        num_members=model.get('num_members'),
         backbone=model.get('backbone'),
         neck=model.get('neck'),
         head={key: head.get(key) for key in head_keys},

@@ -57,10 +57,11 @@ class DescriptorGraph(nn.Module):
         super().__init__()
         self.model = copy.deepcopy(model).eval()
         self.modality = modality
-        if modality is None and not isinstance(self.model.backbone, CrossModalityBackbone):
-            raise ConfigError(
-                f'a {type(self.model.backbone).__name__} is exported for one modality at a time: '
-                'use --modality visible, then --modality infrared.')
+        for backbone in self._backbones():
+            if modality is None and not isinstance(backbone, CrossModalityBackbone):
+                raise ConfigError(
+                    f'a {type(backbone).__name__} is exported for one modality at a time: '
+                    'use --modality visible, then --modality infrared.')
         self._batch = _Batch()
         #: Whether the modality of each image has to be given.
         self.needs_modality = self._replace_copies() and modality is None
@@ -75,8 +76,13 @@ class DescriptorGraph(nn.Module):
             parent, _, leaf = name.rpartition('.')
             self.model.get_submodule(parent)._modules[leaf] = chosen
         if found:
-            self.model.backbone.modality_specific = ()  # nothing is routed any more
+            for backbone in self._backbones():
+                backbone.modality_specific = ()  # nothing is routed any more
         return bool(found)
+
+    def _backbones(self) -> list[nn.Module]:
+        """List the backbones of a model, which may have several re-identifiers as members."""
+        return [part.backbone for part in getattr(self.model, 'members', [self.model])]
 
     def forward(self, images: Tensor, modality: Tensor | None = None) -> tuple[Tensor, ...]:
         """Compute descriptors.

@@ -22,6 +22,7 @@ from .heads import (
     BNNeckHead,
     CIFTHead,
     ClusterContrastHead,
+    DARTHead,
     DEENHead,
     IdentityHead,
     MutualMeanHead,
@@ -29,30 +30,35 @@ from .heads import (
     ReIDHead,
 )
 from .losses import (
+    AdaptiveQuadrupletLoss,
     BranchOrthogonalityLoss,
     CenterClusterLoss,
     CenterGuidedPairMiningLoss,
     HeteroCenterClusterLoss,
     NeighborRelationLoss,
     PartMixLoss,
+    SoftIdentificationLoss,
     TripletLoss,
     WeightedRegularizedTripletLoss,
     mix_parts,
     pattern_separation,
     reliable,
+    weighted_cross_entropy,
 )
 from .memories import ClusterMemory
 from .necks import BNNeck, BranchPooling, GeneralizedMeanPooling, PatternAlignment
-from .reidentifiers import CrossModalityReIdentifier
+from .reidentifiers import CoTeachingReIdentifier, CrossModalityReIdentifier
 
 __all__ = [
-    'BNNeck', 'BNNeckHead', 'BranchOrthogonalityLoss', 'BranchPooling', 'CIFTHead',
-    'CenterClusterLoss', 'CenterGuidedPairMiningLoss', 'ClusterContrastHead', 'ClusterMemory',
+    'AdaptiveQuadrupletLoss', 'BNNeck', 'BNNeckHead', 'BranchOrthogonalityLoss',
+    'BranchPooling', 'CIFTHead', 'CenterClusterLoss', 'CenterGuidedPairMiningLoss',
+    'ClusterContrastHead', 'ClusterMemory', 'CoTeachingReIdentifier',
     'CounterfactualIntervention', 'CrossModalityBackbone', 'CrossModalityReIdentifier',
-    'DEENHead', 'DiverseEmbeddingExpansion', 'GeneralizedMeanPooling', 'GraphTransfer',
-    'HeteroCenterClusterLoss', 'IdentityHead', 'ModalityAlleviation',
+    'DARTHead', 'DEENHead', 'DiverseEmbeddingExpansion', 'GeneralizedMeanPooling',
+    'GraphTransfer', 'HeteroCenterClusterLoss', 'IdentityHead', 'ModalityAlleviation',
     'MultiStageFeatureAggregation', 'MutualMeanHead', 'NeighborRelationLoss', 'PartMixHead',
     'PartMixLoss', 'PatternAlignment', 'PerModality', 'ReIDDataPreprocessor', 'ReIDHead',
-    'TripletLoss', 'WeightedRegularizedTripletLoss', 'mix_parts', 'pattern_separation',
-    'reliable', 'transfer_affinity', 'transfer_features'
+    'SoftIdentificationLoss', 'TripletLoss', 'WeightedRegularizedTripletLoss', 'mix_parts',
+    'pattern_separation', 'reliable', 'transfer_affinity', 'transfer_features',
+    'weighted_cross_entropy'
 ]

@@ -36,7 +36,8 @@ class BatchInfo:
         index: shape ``(N,)`` int64, each image's place in the dataset, -1 where unknown.
         camera: shape ``(N,)`` int64, 0 where unknown.
         view: shape ``(N,)`` int64, which view of its image a row is; 0 where there is one.
-        branch: the branch of pseudo labels that the batch was drawn from, None without.
+        branch: the branch of pseudo labels that the batch was drawn from, or the one of several
+            networks that it is for; None without.
 
     Raises:
         InputError: if the fields differ in length.

@@ -24,7 +24,7 @@ class ReIDDataSample(BaseDataElement):
     * ``camera`` (int): camera number as the dataset writes it, 0 where unknown.
     * ``modality`` (int): a :class:`Modality`.
     * ``branch`` (str): the branch of pseudo labels that drew the image, in training on
-      several.
+      several; where several networks take turns, the one that trains.
     * ``view`` (int): which view of the image a row of a training batch is, from 0.
 
     A model's ``predict`` adds ``descriptors``, a dict from descriptor name to a

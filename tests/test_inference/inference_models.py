@@ -29,6 +29,6 @@ def write_checkpoint(config, path, options=None):
             module.momentum = 1.0
     pictures = torch.nn.functional.interpolate(torch.randn(32, 3, 6, 3), scale_factor=8)
     with torch.no_grad():
-        model.head.predict(model.extract_feat(pictures, torch.arange(32) % 2))
+        model.describe(pictures, torch.arange(32) % 2, flip=False)
     torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=2, iter=6)), path)
     return path

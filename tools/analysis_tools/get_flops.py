@@ -45,7 +45,7 @@ class Describe(torch.nn.Module):
     def forward(self, images: torch.Tensor) -> dict:
         """Compute the descriptors of images of shape ``(N, 3, H, W)``."""
         modality = torch.full((len(images), ), int(self.modality))
-        return self.model.head.predict(self.model.extract_feat(images, modality))
+        return self.model.describe(images, modality, flip=False)
 
 
 def parse_args() -> argparse.Namespace:

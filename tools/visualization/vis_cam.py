@@ -152,6 +152,8 @@ def main() -> None:
         write_demo_data(cfg)
         init_default_scope('mmvireid')
         model = build_network(cfg, args.checkpoint).eval()
+        if hasattr(model, 'members'):  # of several networks, the first has a picture
+            model = model.members[0]
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
         rows = [row for pair in choose_pairs(dataset, args.people, args.seed) for row in pair]
         loaded = [dataset[row] for row in rows]

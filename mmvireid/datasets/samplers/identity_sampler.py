@@ -32,6 +32,8 @@ class CrossModalityIdentitySampler(Sampler):
         num_visible: visible images per identity.
         num_infrared: infrared images per identity.
         seed: the runner's seed; None draws one that all ranks share.
+        min_images: leave out identities with fewer images than this of a modality that is
+            drawn.
 
     Raises:
         DatasetError: if fewer identities than a global step needs have images of
@@ -46,7 +48,8 @@ class CrossModalityIdentitySampler(Sampler):
                  num_ids: int = 8,
                  num_visible: int = 4,
                  num_infrared: int = 4,
-                 seed: int | None = None) -> None:
+                 seed: int | None = None,
+                 min_images: int = 1) -> None:
         images = (num_visible, num_infrared)
         if num_ids < 1 or max(images) < 1 or min(images) < 1 - self.allows_one_modality:
             one_of = ', and one of the others may be 0' if self.allows_one_modality else ''
@@ -57,6 +60,9 @@ class CrossModalityIdentitySampler(Sampler):
         self.num_ids = num_ids
         self.num_visible = num_visible
         self.num_infrared = num_infrared
+        if min_images < 1:
+            raise ConfigError(f'min_images must be at least 1, got {min_images}')
+        self.min_images = min_images
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
@@ -65,10 +71,11 @@ class CrossModalityIdentitySampler(Sampler):
         if len(self.visible) < self.global_num_ids:
             wanted = [m.name.lower() for m, number in zip(Modality, images) if number]
             kind = 'both modalities' if len(wanted) == 2 else f'the {wanted[0]} modality'
+            some = '' if self.min_images == 1 else f'at least {self.min_images} '
             raise DatasetError(
-                f'a step needs {self.global_num_ids} identities with images of {kind} but the '
-                f'dataset has {len(self.visible)}: lower num_ids of the sampler (and batch_size '
-                'with it) or add images')
+                f'a step needs {self.global_num_ids} identities with {some}images of {kind} but '
+                f'the dataset has {len(self.visible)}: lower num_ids of the sampler (and '
+                'batch_size with it) or add images')
         self.num_steps = self._count_steps()
 
     def _index(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -80,15 +87,17 @@ class CrossModalityIdentitySampler(Sampler):
             of_label = labels == label
             rows_visible = np.flatnonzero(of_label & (modalities == Modality.VISIBLE))
             rows_infrared = np.flatnonzero(of_label & (modalities == Modality.INFRARED))
-            if ((len(rows_visible) or not self.num_visible)
-                    and (len(rows_infrared) or not self.num_infrared)):
+            if ((len(rows_visible) >= self.min_images or not self.num_visible)
+                    and (len(rows_infrared) >= self.min_images or not self.num_infrared)):
                 visible.append(rows_visible)
                 infrared.append(rows_infrared)
             else:
                 lonely += 1
         if lonely:
+            lack = ('that lack' if self.min_images == 1 else
+                    f'with fewer than {self.min_images}')
             print_log(
-                f'{type(self).__name__} leaves out {lonely} identities that lack images of a '
+                f'{type(self).__name__} leaves out {lonely} identities {lack} images of a '
                 'modality', 'current')
         return visible, infrared
 
@@ -110,7 +119,10 @@ class CrossModalityIdentitySampler(Sampler):
 
     def __iter__(self) -> Iterator[int]:
         """Yield the image indices of this rank."""
-        rng = np.random.default_rng([self.seed, self.epoch])
+        return self._indices(np.random.default_rng([self.seed, self.epoch]))
+
+    def _indices(self, rng: np.random.Generator) -> Iterator[int]:
+        """Yield this rank's share of what a generator, the same on all ranks, decides."""
         share = slice(self.rank * self.num_ids, (self.rank + 1) * self.num_ids)
         for visible, infrared in self._steps(rng):
             yield from visible[share].ravel().tolist()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sized
 import numpy as np
 
 from mmvireid.registry import DATA_SAMPLERS
+from mmvireid.utils.errors import ConfigError
 
 from .identity_sampler import CrossModalityIdentitySampler
 
@@ -30,9 +31,13 @@ class CrossModalityPKSampler(CrossModalityIdentitySampler):
         num_infrared: infrared images per identity; 0 for none.
         seed: the runner's seed; None draws one that all ranks share.
         extra_step: take one step more, as released.
+        num_steps: steps of an epoch, instead of the number that the images ask for.
+        min_images: leave out identities with fewer images than this of a modality that is
+            drawn.
 
     Raises:
         DatasetError: if there are too few identities for a step.
+        ConfigError: if a number is below 1.
 
     Examples:
         >>> from types import SimpleNamespace
@@ -53,11 +58,18 @@ class CrossModalityPKSampler(CrossModalityIdentitySampler):
                  num_visible: int = 4,
                  num_infrared: int = 4,
                  seed: int | None = None,
-                 extra_step: bool = False) -> None:
+                 extra_step: bool = False,
+                 num_steps: int | None = None,
+                 min_images: int = 1) -> None:
+        if num_steps is not None and num_steps < 1:
+            raise ConfigError(f'num_steps must be at least 1, got {num_steps}')
         self.extra_step = extra_step
-        super().__init__(dataset, num_ids, num_visible, num_infrared, seed)
+        self._wanted_steps = num_steps
+        super().__init__(dataset, num_ids, num_visible, num_infrared, seed, min_images)
 
     def _count_steps(self) -> int:
+        if self._wanted_steps is not None:
+            return self._wanted_steps
         drawn = ((self.visible, self.num_visible), (self.infrared, self.num_infrared))
         steps = [
             sum(map(len, images)) // (self.global_num_ids * number) for images, number in drawn

@@ -2,6 +2,7 @@
 
 from .check_loss_hook import CheckLossHook
 from .checkpoint_guard_hook import CheckpointGuardHook
+from .clean_probability_hook import CleanProbabilityHook
 from .ema_hook import EMAHook
 from .epoch_seed_hook import EpochSeedHook, seed_worker
 from .interrupt_hook import InterruptHook
@@ -12,7 +13,7 @@ from .stop_at_checkpoint_hook import StopAtCheckpointHook
 from .training_progress_hook import TrainingProgressHook
 
 __all__ = [
-    'CheckLossHook', 'CheckpointGuardHook', 'EMAHook', 'EpochSeedHook', 'InterruptHook',
-    'LastAndBestHook', 'PseudoLabelHook', 'SafeCheckpointHook', 'StopAtCheckpointHook',
-    'TrainingProgressHook', 'seed_worker'
+    'CheckLossHook', 'CheckpointGuardHook', 'CleanProbabilityHook', 'EMAHook', 'EpochSeedHook',
+    'InterruptHook', 'LastAndBestHook', 'PseudoLabelHook', 'SafeCheckpointHook',
+    'StopAtCheckpointHook', 'TrainingProgressHook', 'seed_worker'
 ]

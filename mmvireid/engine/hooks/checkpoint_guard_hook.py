@@ -36,13 +36,15 @@ class CheckpointGuardHook(Hook):
       ``training_only`` (:func:`mmvireid.checkpoints.training_only_weights`) may differ.
     * To fine-tune, the backbone must match.
 
+    A run whose labels were made wrong on purpose is only resumed with the same wrong labels.
+
     A model that was trained on one split of RegDB has seen test people of the others, so
     a test on another trial than the checkpoint's is refused too, and so is a training that
     is validated on another trial than its own.
 
     Raises:
         CheckpointError: names how many parameters disagree and the first of them, what is
-            missing to resume, or the two trials.
+            missing to resume, the two trials, or the two noises.
         EvaluationError: before a training whose validation has another trial.
     """
 
@@ -90,6 +92,7 @@ class CheckpointGuardHook(Hook):
         check_weights(model, weights, source, needed)
         if resuming:
             _check_resumable(checkpoint, source)
+            _check_label_noise(checkpoint, runner.train_dataloader.dataset)
 
 
 def _check_resumable(checkpoint: Mapping, source: str) -> None:
@@ -101,6 +104,18 @@ def _check_resumable(checkpoint: Mapping, source: str) -> None:
             f'"{source}" cannot be resumed, it holds no {", ".join(missing)}: give a checkpoint '
             'that training saved with them, or start a new run from its weights with '
             f'--cfg-options load_from={source} instead of --resume.')
+
+
+def _check_label_noise(checkpoint: Mapping, dataset: Any) -> None:
+    """Refuse to go on with other wrong labels than those that training began with."""
+    before = (checkpoint['meta'].get('dataset_meta') or {}).get('label_noise')
+    now = getattr(dataset, 'metainfo', {}).get('label_noise')
+    if before != now:
+        said = [f'rate {noise["rate"]:g}, seed {noise["seed"]}, hash {noise["sha256"][:8]}'
+                if noise else 'none' for noise in (before, now)]
+        raise CheckpointError(
+            f'the label noise of the run that is resumed ({said[0]}) is not that of the config '
+            f'and its data ({said[1]}): set train_dataloader.dataset.label_noise as it was.')
 
 
 def _check_trial(checkpoint: dict, tested: dict) -> None:

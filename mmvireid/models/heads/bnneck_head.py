@@ -99,6 +99,19 @@ class BNNeckHead(IdentityHead):
             losses['loss_metric'] = metric_loss_of_batch(self.metric_loss, pooled, info)
         return losses
 
+    def image_losses(self, pooled: Tensor, info: BatchInfo) -> Tensor:
+        """Compute the cross-entropy of each row, which says how well its label is learnt.
+
+        Args:
+            pooled: shape ``(N, D)``.
+            info: of the N rows, with labels 0 .. C-1.
+
+        Returns:
+            Shape ``(N,)``.
+        """
+        _, logits = self(pooled)
+        return functional.cross_entropy(at_least_float32(logits), info.label, reduction='none')
+
     def predict(self, pooled: Tensor) -> dict[str, Tensor]:
         """Compute the descriptor of each image.
 

@@ -1,0 +1,3 @@
+# DART's demo where 50 % of the training labels are wrong.
+_base_ = ['./dart_r18_demo.py']
+train_dataloader = dict(dataset=dict(label_noise=dict(rate=0.5, seed=0)))

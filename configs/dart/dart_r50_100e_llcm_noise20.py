@@ -1,0 +1,3 @@
+# DART where 20 % of the training labels are wrong.
+_base_ = ['./dart_r50_100e_llcm.py']
+train_dataloader = dict(dataset=dict(label_noise=dict(rate=0.2, seed=0)))
