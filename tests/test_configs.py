@@ -63,6 +63,11 @@ def model(cfg, models):
     return models[text]
 
 
+def member_of(model):
+    """Give the network, or the first of several that are trained side by side."""
+    return getattr(model, 'members', [model])[0]
+
+
 def unsupervised(cfg):
     """Tell whether a config trains on pseudo labels."""
     return 'pseudo_labels' in cfg.default_hooks
@@ -90,8 +95,9 @@ class Annotations:
 
 
 def test_there_are_configs_of_every_method_and_dataset():
-    for method in ('agw_r50_\\d+e', 'caj_r50_\\d+e', 'cift_r50_\\d+e', 'deen_r50_\\d+e',
-                   'bmil_r50-agw_2x50e', 'mpanet_r50_\\d+e', 'partmix_r50_\\d+e'):
+    for method in ('agw_r50_\\d+e', 'caj_r50_\\d+e', 'cift_r50_\\d+e', 'dart_r50_\\d+e',
+                   'deen_r50_\\d+e', 'bmil_r50-agw_2x50e', 'mpanet_r50_\\d+e',
+                   'partmix_r50_\\d+e'):
         for dataset in ('sysu', 'regdb', 'llcm'):
             assert [c for c in CONFIGS if re.search(rf'{method}_{dataset}\.py', c)]
 
@@ -101,7 +107,7 @@ def test_every_key_is_taken(cfg):
 
 
 def test_model_knows_as_many_people_as_the_dataset(cfg, model):
-    head = model.head
+    head = member_of(model).head
     if unsupervised(cfg):  # and no identity of anybody
         assert not [name for name, _ in head.named_modules() if 'classifier' in name]
         return
@@ -110,6 +116,7 @@ def test_model_knows_as_many_people_as_the_dataset(cfg, model):
 
 
 def test_model_takes_a_batch_of_the_sampler(cfg, model):
+    model = member_of(model)
     height, width = cfg.image_size
     half = rows_of_a_step(cfg)
     assert cfg.train_dataloader.batch_size == sum(half)
@@ -158,6 +165,7 @@ def test_learning_rates(cfg, model):
         cfg.optim_wrapper.optimizer.type == 'Adam')
     slow = ('head.counterfactual.', ) if one_rate else ('backbone.', 'head.counterfactual.')
     for name, parameter in model.named_parameters():
+        name = re.sub(r'^members\.\d+\.', '', name)
         if parameter.requires_grad:
             wanted = 0.1 if name.startswith(slow) else 1.0
             assert rate[id(parameter)] == pytest.approx(wanted * cfg.optim_wrapper.optimizer.lr)
@@ -182,7 +190,7 @@ def test_pipelines(cfg, modality, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a pipeline may write its cache
     path = tmp_path / 'image.png'
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 32, 3), np.uint8)).save(path)
-    two_views = ('caj' in Path(cfg.filename).name or unsupervised(cfg)) and (
+    two_views = (re.match('caj|dart', Path(cfg.filename).name) or unsupervised(cfg)) and (
         modality == Modality.VISIBLE)
     for dataset, views in ((cfg.train_dataloader.dataset, 1 + two_views),
                            (cfg.val_dataloader.dataset, 1), (cfg.test_dataloader.dataset, 1)):
@@ -223,8 +231,8 @@ def rates_over_epochs(cfg):
 
 @pytest.mark.parametrize('dataset', ['sysu', 'regdb', 'llcm'])
 @pytest.mark.parametrize(('method', 'epochs', 'milestones', 'slow_counterfactual'), [
-    ('agw', 81, (20, 50), False), ('caj', 100, (20, 50), False), ('cift', 120, (60, 100), True),
-    ('deen', 151, (20, 80), False)])
+    ('agw', 81, (20, 50), False), ('caj', 100, (20, 50), False), ('dart', 100, (20, 50), False),
+    ('cift', 120, (60, 100), True), ('deen', 151, (20, 80), False)])
 def test_schedule_of_the_recipe(method, epochs, milestones, slow_counterfactual, dataset):
     cfg = Config.fromfile(ROOT / f'configs/{method}/{method}_r50_{epochs}e_{dataset}.py')
     optimizer = cfg.optim_wrapper.optimizer
@@ -242,15 +250,18 @@ def test_schedule_of_the_recipe(method, epochs, milestones, slow_counterfactual,
 
 
 @pytest.mark.parametrize('dataset', ['sysu', 'regdb', 'llcm'])
-@pytest.mark.parametrize('method', ['agw_r50_81e', 'caj_r50_100e', 'cift_r50_120e'])
+@pytest.mark.parametrize(
+    'method', ['agw_r50_81e', 'caj_r50_100e', 'cift_r50_120e', 'dart_r50_100e'])
 def test_batches_and_images_of_the_recipe(method, dataset):
     name = method.split('_')[0]
     cfg = Config.fromfile(ROOT / f'configs/{name}/{method}_{dataset}.py')
+    apply_options(cfg, {})
     sampler = DATA_SAMPLERS.build(
         cfg.train_dataloader.sampler,
         default_args=dict(dataset=Annotations(cfg.num_ids), seed=0))
     assert (sampler.num_ids, sampler.num_visible, sampler.num_infrared) == (8, 4, 4)
-    kind = 'CrossModalityChunkSampler' if name == 'cift' else 'CrossModalityPKSampler'
+    kind = dict(cift='CrossModalityChunkSampler', dart='CoTeachingSampler').get(
+        name, 'CrossModalityPKSampler')
     assert type(sampler).__name__ == kind
     if name != 'cift':  # the released loaders run a step more than they print
         assert sampler.num_steps == cfg.num_ids * 8 // 32 + 1
@@ -260,12 +271,13 @@ def test_batches_and_images_of_the_recipe(method, dataset):
     transforms = [TRANSFORMS.build(t) for t in cfg.train_dataloader.dataset.pipeline]
     text = ' '.join(map(repr, transforms)).replace('\n', ' ')
     assert "LoadReIDImage(size=(288, 144), interpolation='lanczos'" in text
-    paths = 3 if name == 'caj' else 1  # two views of visible images and one of infrared ones
+    views = name in ('caj', 'dart')
+    paths = 3 if views else 1  # two views of visible images and one of infrared ones
     assert text.count('PadRandomCrop(padding=10, fill=0)') == paths
     assert text.count('RandomFlip(prob=0.5') == paths
-    assert text.count('Normalize(') == (paths if name == 'caj' else 0)
-    assert text.count('ChannelExchange(gray=False)') == (name == 'caj')
-    assert text.count('ChannelAdapGray(prob=0.5)') == (name == 'caj')
+    assert text.count('Normalize(') == (paths if views else 0)
+    assert text.count('ChannelExchange(gray=False)') == views
+    assert text.count('ChannelAdapGray(prob=0.5)') == views
     erasing = re.findall(
         r'RandomErasing\(prob=0.5, area_range=\(0.02, 0.4\), aspect_range=\(0.3, 3.33+5?\), '
         r"fill=\[(.+?), (.+?), (.+?)\], aspect='uniform', attempts=100\)", text)

@@ -9,7 +9,6 @@ import torch
 from mmengine.dataset import Compose
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -18,6 +17,7 @@ from mmvireid.registry import HOOKS, TRANSFORMS
 from mmvireid.structures import BatchInfo, Modality, member_names
 from mmvireid.utils.errors import ConfigError, UsageError
 from mmvireid.utils.processes import main_process_computes
+from mmvireid.utils.wrappers import unwrap_model
 
 
 @HOOKS.register_module()
@@ -126,7 +126,7 @@ class CleanProbabilityHook(Hook):
             self._loader = self._build_loader(runner)
         self._loader.sampler.seed = runner.seed
         self._loader.sampler.set_epoch(runner.epoch)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         model.train(self.mode == 'train')
         num = len(self._loader.dataset)
         # Sums of the losses of each network, then how often a view was seen: an image may come
@@ -214,11 +214,13 @@ class CleanProbabilityHook(Hook):
                 num_workers=workers,
                 worker_init_fn=dict(type='mmvireid.seed_worker'),
                 sampler=dict(
-                    type='CrossModalityShuffledSampler', num_visible=half, num_infrared=half)),
+                    type='mmvireid.CrossModalityShuffledSampler',
+                    num_visible=half,
+                    num_infrared=half)),
             seed=runner.seed)
 
 
 def _members(runner: Runner) -> list[torch.nn.Module]:
     """List the networks of a model, which may be several."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap_model(runner.model)
     return list(getattr(model, 'members', [model]))

@@ -22,8 +22,10 @@ def co_teaching(tmp_path_factory, repo_root):
 _base_ = ['{repo_root}/configs/dart/dart_r18_demo.py']
 model = dict(
     channels_last=False,
-    backbone=dict(trunk=dict(base_channels=8, stem_channels=8)),
-    head=dict(num_classes=8, in_channels=64))
+    backbone=dict(trunk=dict(
+        base_channels=8, stem_channels=8, num_stages=2, strides=(1, 2), dilations=(1, 1),
+        out_indices=(1, ))),
+    head=dict(num_classes=8, in_channels=16))
 test_dataloader = dict(dataset=dict(pipeline=[
     dict(type='LoadReIDImage', size=(48, 24)), dict(type='PackReIDInputs')]))
 ''')
