@@ -92,7 +92,7 @@ class CrossModalityDataset(BaseDataset):
                 f'{", ".join(self.SPLITS)}')
         self.split = split
         self.require_both_modalities = require_both_modalities
-        self.label_noise = None if label_noise is None else LabelNoise(**label_noise)
+        self.label_noise = None if label_noise is None else LabelNoise.from_config(label_noise)
         if self.label_noise is not None and split not in self.TRAIN_SPLITS:
             raise ConfigError(
                 f'label_noise is for training, but split "{split}" is for tests: take it out of '

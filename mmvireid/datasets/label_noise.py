@@ -1,11 +1,12 @@
 """Wrong identities on purpose, for methods that learn in spite of them."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from mmvireid.config_check import unknown_key
 from mmvireid.structures import Modality
 from mmvireid.utils.errors import ConfigError, DatasetError
 
@@ -90,6 +91,27 @@ class LabelNoise:
 
     rate: float
     seed: int = 0
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, float]) -> 'LabelNoise':
+        """Read the fields from a config.
+
+        Args:
+            config: ``dict(rate=0.2, seed=0)``.
+
+        Returns:
+            The noise.
+
+        Raises:
+            ConfigError: if there is no rate, or a key that is no field.
+        """
+        known = [field.name for field in fields(cls)]
+        for key in config:
+            if key not in known:
+                raise ConfigError(unknown_key('label_noise', key, known))
+        if 'rate' not in config:
+            raise ConfigError('label_noise needs a rate, for example label_noise.rate=0.2.')
+        return cls(**config)
 
     def __call__(self, labels: np.ndarray, modalities: np.ndarray) -> np.ndarray:
         """Make labels wrong.

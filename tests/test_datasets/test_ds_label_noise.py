@@ -115,6 +115,13 @@ def test_a_dataset_trains_on_wrong_labels_and_says_so(tiny_sysu):
     assert (subset.labels[0], subset.true_labels[0]) == (noisy.labels[row], clean.labels[row])
 
 
+@pytest.mark.parametrize(('noise', 'sentence'), [
+    (dict(rat=0.2), 'takes no "rat": did you mean "rate"'), (dict(seed=1), 'needs a rate')])
+def test_a_noise_that_cannot_be_read_is_refused(noise, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        LabelNoise.from_config(noise)
+
+
 def test_test_labels_are_never_touched(tiny_sysu):
     with pytest.raises(ConfigError, match='split "test" is for tests'):
         DATASETS.build(dict(type='SYSUMM01', data_root=str(tiny_sysu), split='test',

@@ -101,7 +101,7 @@ class CoTeachingReIdentifier(BaseModel):
                 losses, 'predict' the samples with their ``descriptors``.
 
         Returns:
-            As ``mode`` says.
+            As ``mode`` says; descriptors of shape ``(N, D)``.
 
         Raises:
             ValueError: for another mode, or without data samples.
