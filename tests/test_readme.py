@@ -201,6 +201,8 @@ def known_key(cfg, key):
         return True
     node = cfg
     for part in key.split('.'):
+        if node is None:  # switched off in this config
+            return False
         if isinstance(node, list):
             if not (part.isdigit() and int(part) < len(node)):
                 return False
