@@ -110,6 +110,14 @@ def timed(features, function):
     return time.perf_counter() - start, result
 
 
+def print_machine(args, settings):
+    """Print what is measured on: of the arguments, the device and the number of threads."""
+    machine = platform.processor() or platform.machine()
+    if args.device != 'cpu':
+        machine = torch.cuda.get_device_name(args.device)
+    print(f'{machine}, {args.threads} CPU threads, torch {torch.__version__}, {DIM}-d, {settings}')
+
+
 def plain_product(features):
     """Multiply the features with themselves in float32, block after block."""
     for start in range(0, len(features), 2048):
@@ -143,11 +151,7 @@ def main():
     parser.add_argument('--ivf', action='store_true', help='time the approximate search too')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    machine = platform.processor() or platform.machine()
-    if args.device != 'cpu':
-        machine = torch.cuda.get_device_name(args.device)
-    print(f'{machine}, {args.threads} CPU threads, torch {torch.__version__}, {DIM}-d, '
-          f'k1 30, k2 6, eps {args.eps}')
+    print_machine(args, f'k1 30, k2 6, eps {args.eps}')
     warm, kinds, _ = make_features(4200)
     cluster(warm.to(args.device), kinds, args.eps)  # compiles the kernels
     print('      N   product s   search s    whole s   whole/product   peak GiB   '

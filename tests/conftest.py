@@ -179,23 +179,14 @@ def run_on_two(tmp_path_factory):
     return run
 
 
-@pytest.fixture(scope='session')
-def tiny_bmil_config(tmp_path_factory, tiny_sysu):
-    """A chain that trains both stages of BMIL on the tiny dataset in seconds.
+def write_tiny_stage(path, data_root, demo, labellers):
+    """Write a config that trains a stage of a demo without identities in seconds.
 
-    Beside it lie the configs of its stages, ``bmil_tiny_intra.py`` and ``bmil_tiny_cross.py``.
+    ``labellers`` says, in a config's words, who shall cluster by ``jaccard``.
     """
-    folder = tmp_path_factory.mktemp('configs')
-    (folder / 'bmil_tiny.py').write_text("stages = ['bmil_tiny_intra.py', 'bmil_tiny_cross.py']")
-    (folder / 'bmil_tiny_cross.py').write_text('''
-_base_ = ['./bmil_tiny_intra.py']
-train_dataloader = dict(
-    dataset=dict(pipeline=[_base_.load, _base_.flip, _base_.pack]),
-    sampler=dict(turns=['intra', 'cross']))
-''')
-    (folder / 'bmil_tiny_intra.py').write_text(f'''
-_base_ = ['{ROOT}/configs/bmil/bmil_r18_demo_intra.py']
-data_root = '{tiny_sysu}'
+    path.write_text(f'''
+_base_ = ['{ROOT}/configs/{demo}']
+data_root = '{data_root}'
 model = dict(
     backbone=dict(trunk=dict(base_channels=8, stem_channels=8), init_cfg=None),
     head=dict(in_channels=64))
@@ -223,8 +214,40 @@ default_hooks = dict(
     checkpoint=dict(max_keep_ckpts=-1),
     pseudo_labels=dict(
         extractor=dict(pipeline=[load, pack]),
-        labellers=dict(
-            intra=dict(partition=dict(visible=jaccard, infrared=jaccard)),
-            cross=dict(partition=dict(clusterer=jaccard)))))
+        labellers=dict({labellers})))
+''')
+
+
+@pytest.fixture(scope='session')
+def tiny_bmil_config(tmp_path_factory, tiny_sysu):
+    """A chain that trains both stages of BMIL on the tiny dataset in seconds.
+
+    Beside it lie the configs of its stages, ``bmil_tiny_intra.py`` and ``bmil_tiny_cross.py``.
+    """
+    folder = tmp_path_factory.mktemp('configs')
+    write_tiny_stage(
+        folder / 'bmil_tiny_intra.py', tiny_sysu, 'bmil/bmil_r18_demo_intra.py',
+        'intra=dict(partition=dict(visible=jaccard, infrared=jaccard)), '
+        'cross=dict(partition=dict(clusterer=jaccard))')
+    (folder / 'bmil_tiny.py').write_text("stages = ['bmil_tiny_intra.py', 'bmil_tiny_cross.py']")
+    (folder / 'bmil_tiny_cross.py').write_text('''
+_base_ = ['./bmil_tiny_intra.py']
+train_dataloader = dict(
+    dataset=dict(pipeline=[_base_.load, _base_.flip, _base_.pack]),
+    sampler=dict(turns=['intra', 'cross']))
 ''')
     return folder / 'bmil_tiny.py'
+
+
+@pytest.fixture(scope='session')
+def tiny_matched_config(tmp_path_factory, tiny_sysu):
+    """Write a config that trains a second stage, whose clusters are matched, in seconds."""
+    folder = tmp_path_factory.mktemp('configs')
+
+    def write(demo):
+        path = folder / Path(demo).name
+        write_tiny_stage(path, tiny_sysu, demo,
+                         'intra=dict(partition=dict(visible=jaccard, infrared=jaccard))')
+        return path
+
+    return write

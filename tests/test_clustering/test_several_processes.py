@@ -17,7 +17,9 @@ from mmvireid.clustering import (
     clusterers,
     jaccard_distance,
 )
+from mmvireid.registry import LABELLERS
 from mmvireid.search import self_search, self_topk
+from mmvireid.structures import ImageSet
 from mmvireid.utils import processes
 from mmvireid.utils.processes import main_process_computes
 
@@ -64,6 +66,27 @@ def clustered(distributed=None):
     return found
 
 
+def matched(seed):
+    """Partners and first prototypes; features of another process may be a little different."""
+    rng = np.random.default_rng(0)
+    modality = np.repeat([0, 1], [40, 24])
+    clusters = np.where(modality == 0, rng.integers(-1, 8, 64), rng.integers(8, 13, 64))
+    features = rng.standard_normal((64, 5)) + 0.3 * np.random.default_rng(seed).random((64, 5))
+    images = ImageSet(
+        dict(base=torch.from_numpy(features)), modality=modality, camera=modality + 1,
+        identity=np.full(64, -1), sample_idx=np.arange(64))
+    found = {}
+    for associate, plan in (('ProgressiveGraphMatching', 'MatchedMemories'),
+                            ('VoteMatching', 'AggregatedMemories')):
+        label = LABELLERS.build(dict(
+            type='ClusterLabeller', associate=dict(type=associate), plan=dict(type=plan),
+            partition=dict(type='IntraModalityClustering', visible=dict(type='JaccardDBSCAN'))))
+        made = label.from_clusters(images, clusters, 0)
+        found[plan] = [torch.from_numpy(made.joined), made.terms[0].targets,
+                       torch.tensor(list(made.notes.values()))]
+    return found
+
+
 def start(rank, folder, name):
     torch_dist.init_process_group(
         'gloo', init_method=f'file://{folder}/{name}', rank=rank, world_size=2)
@@ -102,6 +125,7 @@ def worker(rank, folder):
     pairs = pairs_searched(setattr)
     report['together'] = clustered(distributed=True)
     report['pairs'] = sum(pairs)
+    report['matched'] = matched(seed=rank)
     if rank == 1:
         clusterers.dbscan_labels = None  # not for this process to call
     cluster = JaccardDBSCAN(neighbors=PlainNeighbors(k1=12, k2=4))
@@ -169,6 +193,12 @@ def test_two_processes_find_what_one_finds(reports, monkeypatch):
     # Each process searched the rows of its share, about half.
     assert sum(report['pairs'] for report in reports) == sum(pairs)
     assert max(report['pairs'] for report in reports) < 0.6 * sum(pairs)
+
+
+def test_partners_are_those_of_the_main_process(reports):
+    expected = matched(seed=0)
+    for report in reports:
+        assert_same(report['matched'], expected)
 
 
 def test_the_main_process_alone_clusters_by_density(reports):

@@ -33,6 +33,8 @@ OUTCOMES = {
     'infrared only': np.where(MODALITY == 1, IDENTITIES, -1),
     'visible only': np.where(MODALITY == 0, IDENTITIES, -1),
     'one each': MODALITY,
+    'one infrared': np.where(MODALITY == 1, 4, IDENTITIES),
+    'one visible': np.where(MODALITY == 0, 0, 1 + IDENTITIES),
     'one': np.zeros(24, int),
 }
 
@@ -87,8 +89,9 @@ class Images:
 class Run:
     """A training as far as the hook is concerned: one branch after the other, two steps."""
 
-    def __init__(self, work_dir, resume=None, first_epoch=0, associate=None, **outcomes):
-        plans = dict(intra='ModalityMemories', cross='SplitMemory')
+    def __init__(self, work_dir, resume=None, first_epoch=0, associate=None,
+                 intra_plan='ModalityMemories', **outcomes):
+        plans = dict(intra=intra_plan, cross='SplitMemory')
         self.hook = PseudoLabelHook(
             dict(type='RandomFeatures'),
             {name: dict(type='ClusterLabeller', associate=associate, plan=dict(type=plans[name]),
@@ -184,6 +187,27 @@ def test_no_later_step_meets_a_modality_without_clusters(tmp_path, caplog):
     assert [record.getMessage().split(' ')[4] for record in caplog.records] == [
         'visible', 'infrared']
     np.testing.assert_array_equal(run.hook.last_clustering.labels['intra'], OUTCOMES['other'])
+
+
+@pytest.mark.parametrize(('associate', 'plan'), [
+    (dict(type='ProgressiveGraphMatching'), 'MatchedMemories'),
+    (dict(type='VoteMatching'), 'AggregatedMemories'),
+    (dict(type='VoteMatching', threshold=1e9), 'AggregatedMemories')])
+def test_training_goes_on_whatever_can_be_matched(tmp_path, caplog, associate, plan):
+    """A single cluster on a side teaches nothing about it: the last good ones are matched anew."""
+    script = ['good', 'one visible', 'one infrared', 'other', 'infrared only', 'visible only',
+              'good']
+    run = Run(tmp_path, associate=associate, intra_plan=plan, intra=script)
+    for _ in script:
+        run.epoch()
+    said = [record.getMessage() for record in caplog.records if 'branch' in record.getMessage()]
+    assert [next(part for part in ('memory "visible"', 'memory "infrared"', 'all 12 visible',
+                                   'all 12 infrared') if part in line) for line in said] == [
+        'memory "visible"', 'memory "infrared"', 'all 12 visible', 'all 12 infrared']
+    unmatched = [record for record in caplog.records if 'no clusters are matched' in
+                 record.getMessage()]
+    # A line for each epoch in which nothing was matched, and none else.
+    assert (len(unmatched) >= len(script)) == ('threshold' in associate)
 
 
 def test_three_failures_in_a_row_stop_training(tmp_path):

@@ -1,0 +1,32 @@
+# The first stage of ADCA on RegDB: each modality by itself.
+_base_ = [
+    '../_base_/models/cluster_contrast_r50-agw.py',
+    '../_base_/datasets/regdb.py',
+    '../_base_/pseudo_labels/intra_modality.py',
+    '../_base_/schedules/bmil_50e.py',
+]
+
+# Without non-local blocks, as released.
+model = dict(
+    backbone=dict(non_local=None),
+    head=dict(branches=dict(intra=dict(memory=dict(momentum=0.1)))))
+train_dataloader = dict(
+    batch_size=384,
+    dataset=dict(pipeline={{_base_.unjittered_pipeline}}),
+    sampler=dict(
+        _delete_=True,
+        type='ClusterSampler',
+        num_visible_clusters=8,
+        num_infrared_clusters=16,
+        num_instances=16,
+        num_steps=100,
+        turns=['intra']))
+test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
+val_dataloader = test_dataloader
+
+# Ten images per person and modality: a smaller radius.
+default_hooks = dict(
+    pseudo_labels=dict(
+        labellers=dict(
+            intra=dict(partition=dict(visible=dict(eps=0.3), infrared=dict(eps=0.3))))))
+auto_scale_lr = dict(base_batch_size=384)

@@ -1,0 +1,26 @@
+# The first stage of ADCA on SYSU-MM01: each modality by itself.
+_base_ = [
+    '../_base_/models/cluster_contrast_r50-agw.py',
+    '../_base_/datasets/sysu_mm01.py',
+    '../_base_/pseudo_labels/intra_modality.py',
+    '../_base_/schedules/bmil_50e.py',
+]
+
+# Without non-local blocks, as released.
+model = dict(
+    backbone=dict(non_local=None),
+    head=dict(branches=dict(intra=dict(memory=dict(momentum=0.1)))))
+train_dataloader = dict(
+    batch_size=384,
+    dataset=dict(pipeline={{_base_.unjittered_pipeline}}),
+    sampler=dict(
+        _delete_=True,
+        type='ClusterSampler',
+        num_visible_clusters=8,
+        num_infrared_clusters=16,
+        num_instances=16,
+        num_steps=200,
+        turns=['intra']))
+test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
+val_dataloader = test_dataloader
+auto_scale_lr = dict(base_batch_size=384)

@@ -1,0 +1,17 @@
+# The second stage: clusters are matched, and images of one modality learn from the memory of
+# the other, the visible ones in even epochs. Prototypes follow the hardest image.
+_base_ = ['./pgm_r50-agw_50e_list-file_intra.py']
+
+model = dict(
+    head=dict(
+        branches=dict(
+            intra=dict(
+                memory=dict(
+                    _delete_=True, type='ClusterMemory', mode='hard', temperature=0.05,
+                    momentum=0.2)))))
+default_hooks = dict(
+    pseudo_labels=dict(
+        labellers=dict(
+            intra=dict(
+                associate=dict(type='ProgressiveGraphMatching', max_rounds=None),
+                plan=dict(type='MatchedMemories', cross_weight=0.25, turns='alternate')))))

@@ -1,0 +1,23 @@
+# The first stage of PGM on LLCM. The release has no settings for it. These are ours, not
+# measured yet: those of SYSU-MM01 without jitter of infrared images.
+_base_ = [
+    '../_base_/models/cluster_contrast_r50-agw.py',
+    '../_base_/datasets/llcm.py',
+    '../_base_/pseudo_labels/intra_modality.py',
+    '../_base_/schedules/bmil_50e.py',
+]
+
+train_dataloader = dict(
+    batch_size=384,
+    dataset=dict(pipeline={{_base_.train_pipeline}}),
+    sampler=dict(
+        _delete_=True,
+        type='ClusterSampler',
+        num_visible_clusters=8,
+        num_infrared_clusters=16,
+        num_instances=16,
+        num_steps=200,
+        turns=['intra']))
+test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
+val_dataloader = test_dataloader
+auto_scale_lr = dict(base_batch_size=384)
