@@ -27,7 +27,8 @@ _INDIFFERENT = re.compile(
     r'train_dataloader\.(num_workers|persistent_workers|prefetch_factor|pin_memory)|'
     r'train_cfg\.(val_|dynamic_intervals)|model\.(test_cfg|channels_last)|'
     r'.*\.(cache_dir|made_by)$')
-#: Hooks of MMEngine that leave the weights alone; others say so by ``only_watches = True``.
+#: Hooks of MMEngine that leave the weights alone; others say so by ``only_watches = True``. A
+#: hook that a later version gives to all runs has to: those begun before go on with it.
 _MMENGINE_WATCHERS = (CheckpointHook, IterTimerHook, LoggerHook, RuntimeInfoHook)
 #: What may be another thing when a run goes on, besides places of files: its length, and how
 #: many processes share the work.

@@ -246,6 +246,14 @@ def test_what_may_be_another_thing_when_a_run_goes_on(chain, trained, tmp_path):
     assert settings_of(cfg)['train_cfg.max_epochs'] == 5
 
 
+def test_hooks_of_a_later_version_leave_old_runs_as_they_are(tiny_config):
+    """What every run has got since, beyond these four, is not in the record of an old run."""
+    hooks = {value for key, value in settings_of(load_config(str(tiny_config))).items()
+             if key.startswith('default_hooks.') and key.endswith('.type')}
+    assert hooks == {'EpochSeedHook', 'DistSamplerSeedHook', 'ParamSchedulerHook',
+                     'SyncBuffersHook'}
+
+
 @pytest.mark.parametrize(('option', 'message'), [
     ({'train_dataloader.dataset.pipeline.1.type': 'RandomFlap'}, 'RandomFlap'),
     ({'train_dataloader.dataset.pipeline.1.padding': -1}, 'padding must not be negative'),

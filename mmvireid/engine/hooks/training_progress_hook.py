@@ -23,6 +23,9 @@ class TrainingProgressHook(Hook):
       made its update, with False if gradients are still being accumulated.
     """
 
+    # It tells, others decide: a run that was begun before there was this hook goes on with it.
+    only_watches = True
+
     def before_train(self, runner: Runner) -> None:
         """Find the parts that want to know."""
         model = unwrap_model(runner.model)
