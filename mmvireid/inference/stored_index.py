@@ -52,7 +52,7 @@ def write_index(path: str | os.PathLike, inputs: Sequence[ImageInput],
 
     Paths are stored as absolute ones, so that they hold from any folder. Never more than
     one batch is held, but for the sample that approximate kinds are
-    trained on.
+    trained on. Where it fails, nothing is left in the folder.
 
     Args:
         path: folder of the index.
@@ -69,20 +69,25 @@ def write_index(path: str | os.PathLike, inputs: Sequence[ImageInput],
         GalleryIndexError: if the folder holds an index, or an option does not fit.
     """
     index, start = None, 0
-    for rows in embed(inputs):
-        if index is None:
-            index = GalleryIndex.create(
-                rows.shape[1], kind, fingerprint=fingerprint, folder=path, **options)
-            if index.needs_training:
-                index.train(torch.cat(list(embed(_sample(inputs)))))
-            index.reserve(len(inputs))
-        images = inputs[start:start + len(rows)]
-        index.add(
-            rows, [os.path.abspath(image.path) if image.path else '' for image in images],
-            **{name: [getattr(image, name) for image in images]
-               for name in ('identity', 'camera', 'modality')})
-        start += len(rows)
-    index.save()
+    try:
+        for rows in embed(inputs):
+            if index is None:
+                index = GalleryIndex.create(
+                    rows.shape[1], kind, fingerprint=fingerprint, folder=path, **options)
+                if index.needs_training:
+                    index.train(torch.cat(list(embed(_sample(inputs)))))
+                index.reserve(len(inputs))
+            images = inputs[start:start + len(rows)]
+            index.add(
+                rows, [os.path.abspath(image.path) if image.path else '' for image in images],
+                **{name: [getattr(image, name) for image in images]
+                   for name in ('identity', 'camera', 'modality')})
+            start += len(rows)
+        index.save()
+    except BaseException:
+        if index is not None:
+            index.discard()
+        raise
     return index
 
 

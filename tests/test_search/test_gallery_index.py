@@ -17,7 +17,12 @@ from reference.features import people
 
 from mmvireid.search import INDEX_KINDS, GalleryIndex, model_fingerprint, topk
 from mmvireid.search.index import exact, gallery_index
-from mmvireid.utils.errors import EnvironmentMismatchError, GalleryIndexError, MMVIReIDError
+from mmvireid.utils.errors import (
+    EnvironmentMismatchError,
+    GalleryIndexError,
+    MMVIReIDError,
+    WorkDirError,
+)
 
 OPTIONS = {
     'torch': {},
@@ -243,6 +248,74 @@ def test_a_failed_write_takes_back_its_rows(gallery, tmp_path, monkeypatch):
     loaded = GalleryIndex.load(tmp_path)
     assert loaded.info().ids.tolist() == paths
     np.testing.assert_allclose(loaded.descriptors(np.arange(320)), features, atol=1e-6)
+
+
+def test_a_failed_save_can_be_repeated(gallery, tmp_path, monkeypatch):
+    index = GalleryIndex.create(gallery[0].shape[1], folder=tmp_path)
+    index.add(gallery[0], gallery[3])
+    sync, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) == 2:  # not the first of the files
+            raise OSError(28, 'No space left on device')
+        sync(handle)
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(WorkDirError, match='No space left on device'):
+        index.save()
+    index.save()
+    assert GalleryIndex.load(tmp_path).info().ids.tolist() == gallery[3]
+
+
+@pytest.mark.parametrize('kind', ['torch', 'flat'])
+@pytest.mark.parametrize('earlier', [False, True])
+def test_an_index_that_is_given_up_leaves_nothing(gallery, tmp_path, monkeypatch, kind, earlier):
+    """On a full disk its files would be in the way of the next one."""
+    index = GalleryIndex.create(gallery[0].shape[1], kind, folder=tmp_path)
+    if earlier:
+        index.add(gallery[0][:9], gallery[3][:9])
+        index.save()
+    before = sorted(tmp_path.iterdir())
+    index.add(gallery[0][9:], gallery[3][9:])
+
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(gallery_index, 'write_manifest', full)
+    with pytest.raises(OSError, match='No space'):
+        index.save()
+    index.add(gallery[0], gallery[3])
+    assert len(list(tmp_path.iterdir())) > len(before)
+    index.discard()
+    assert sorted(tmp_path.iterdir()) == before
+    if earlier:
+        assert len(GalleryIndex.load(tmp_path)) == 9
+
+
+@pytest.mark.parametrize('full_at', ['write_manifest', 'SegmentWriter.finish'])
+def test_a_failed_save_to_another_folder_leaves_nothing_there(
+        gallery, tmp_path, monkeypatch, full_at):
+    index = filled('flat', gallery)
+
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f'mmvireid.search.index.gallery_index.{full_at}', full)
+        with pytest.raises(OSError, match='No space'):
+            index.save(tmp_path)
+    assert not list(tmp_path.iterdir())
+    index.save(tmp_path)
+    assert GalleryIndex.load(tmp_path).info().ids.tolist() == gallery[3]
+
+
+@pytest.mark.parametrize('rows', [9, 320])
+def test_faiss_file_that_a_disk_refuses_in_part(gallery, rows):
+    """The end of a file is refused when it is closed, where faiss itself does not look."""
+    index = filled('flat', tuple(part[:rows] for part in gallery))
+    with pytest.raises(WorkDirError, match='"/dev/full" cannot be written .No space left'):
+        index._faiss.write(Path('/dev/full'))
 
 
 def test_faiss_failing_halfway_is_noticed(gallery, monkeypatch):

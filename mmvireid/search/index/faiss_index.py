@@ -1,6 +1,7 @@
 """faiss's indexes: flat, inverted file, inverted file with product codes, and graph."""
 
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmvireid.utils.errors import EnvironmentMismatchError, GalleryIndexError, WorkDirError
+from mmvireid.utils.errors import EnvironmentMismatchError, GalleryIndexError
+from mmvireid.utils.files import described_write_errors
 
 from ..faiss_backend import require_faiss
 
@@ -193,18 +195,30 @@ class FaissIndex:
         """
         if self._mapped:
             # It is its file, and need not come into memory to be copied.
-            shutil.copyfile(self._source, path)
+            with described_write_errors(path):
+                shutil.copyfile(self._source, path)
             self._source = path
             return
         index = self._index
         if self._resources is not None:
             index = self._faiss.index_gpu_to_cpu(index)
-        try:
-            self._faiss.write_index(index, str(path))
-        except RuntimeError as error:  # faiss's own, with the system's words in it
-            raise WorkDirError(
-                f'"{path}" cannot be written ({str(error).splitlines()[-1]}): free space or '
-                'correct the access rights, then start again.') from error
+        # Faiss itself takes a file for complete whose last bytes the disk has refused.
+        refused: list[OSError] = []
+        with described_write_errors(path), open(path, 'wb') as file:
+
+            def put(data: bytes) -> None:
+                try:
+                    file.write(data)
+                except OSError as error:
+                    refused.append(error)
+                    raise
+
+            try:
+                self._faiss.write_index(index, self._faiss.PyCallbackIOWriter(put))
+            except RuntimeError as error:  # faiss's own, which has lost ours
+                raise (refused or [error])[0] from None
+            file.flush()
+            os.fsync(file.fileno())
 
     def load(self, path: Path) -> None:
         """Map an index that was written, or bring it to the GPU.

@@ -68,6 +68,7 @@ class GalleryIndex:
         self._folder: Path | None = None
         self._stored = False
         self._segments: list[Segment] = []
+        self._faiss_files: set[str] = set()
         self._writer: SegmentWriter | None = None
         self._rows: SegmentList | None = None
         self._exact: ExactSearch | None = None
@@ -436,6 +437,26 @@ class GalleryIndex:
         else:
             self._save_to(Path(folder), overwrite)
 
+    def discard(self) -> None:
+        """Delete the files of what was added since the last :meth:`save`.
+
+        For an index that is given up: on a full disk they would be in the way of the next
+        one. This object cannot be used any more.
+        """
+        if self._writer is not None:
+            self._writer.discard()
+        if self._folder is not None:
+            self._delete_unsaved(self._folder, self._segments)
+
+    def _delete_unsaved(self, folder: Path, segments: Sequence[Segment]) -> None:
+        """Delete the files of segments, and faiss's, that belong to no saved index."""
+        made = self._faiss_files | {
+            file['name'] for segment in segments for file in segment.entry['files'].values()}
+        # Saving may have failed just after it had made them the index of the folder.
+        saved = read_manifest(folder).files() if has_manifest(folder) else []
+        for name in made - {file['name'] for file in saved}:
+            (folder / name).unlink(missing_ok=True)
+
     def _save_here(self) -> None:
         """Save what was added since the last time, beside what is there."""
         if self._stored and not self._has_changed():
@@ -446,10 +467,10 @@ class GalleryIndex:
                 f'the index in {self._folder} was saved by another process meanwhile: load it '
                 'and add again.')
         if self._writer is not None:
-            # What was written beside the saved segments becomes one more of them.
-            writer, self._writer = self._writer, None
-            self._segments.append(writer.finish())
-            self._rows = None
+            # What was written beside the saved segments becomes one more of them. That may fail,
+            # and be tried again.
+            self._segments.append(self._writer.finish())
+            self._writer = self._rows = None
         self._commit(self._folder)
 
     def _has_changed(self) -> bool:
@@ -464,13 +485,19 @@ class GalleryIndex:
             raise GalleryIndexError(
                 f'{folder} holds an index already: name another folder, or pass overwrite=True.')
         folder.mkdir(parents=True, exist_ok=True)
-        gallery, segments = self._gallery(), []
-        if len(gallery):
-            writer = SegmentWriter(folder, self.dim, self._dtype())
-            for segment in gallery.segments:
-                self._copy(segment, writer)
-            segments = [writer.finish()]
-        self._commit(folder, segments)
+        gallery, segments, writer = self._gallery(), [], None
+        try:
+            if len(gallery):
+                writer = SegmentWriter(folder, self.dim, self._dtype())
+                for segment in gallery.segments:
+                    self._copy(segment, writer)
+                segments = [writer.finish()]
+            self._commit(folder, segments)
+        except BaseException:
+            if writer is not None and not segments:
+                writer.discard()
+            self._delete_unsaved(folder, segments)
+            raise
         if self._writer is not None:
             self._writer.discard()
             self._writer = None
@@ -492,6 +519,7 @@ class GalleryIndex:
         if self._faiss is not None and not self.needs_training and (
                 moved or entry is None or self._faiss.changed):
             path = folder / f'{secrets.token_hex(8)}.faiss'
+            self._faiss_files.add(path.name)
             self._faiss.write(path)
             entry = file_entry(path)
         manifest = Manifest(self.kind, self.metric, self.dim, self.fingerprint, self._ids,

@@ -290,14 +290,15 @@ class GrowingFile:
         return MappedFile(self._file, self.size)
 
     def close(self) -> dict[str, Any]:
-        """Wait until the disk has everything, and close.
+        """Wait until the disk has everything, and close; where that fails, it can be repeated.
 
         Returns:
             dict: the file's part of the manifest.
         """
-        with described_write_errors(self.path):
-            os.fsync(self._file.fileno())
-            self._file.close()
+        if not self._file.closed:
+            with described_write_errors(self.path):
+                os.fsync(self._file.fileno())
+                self._file.close()
         return {'name': self.path.name, 'size': self.size, 'checksum': self.checksum}
 
     def discard(self) -> None:
