@@ -59,6 +59,8 @@ def check_keys(cfg: Config) -> None:
             _refuse_unknown(name, entry, _PLAIN_ENTRIES[name], '')
         if name == 'default_hooks':
             _check_hook_names(entry or {})
+        if name == 'custom_hooks' and entry is not None:
+            _check_hook_list(entry)
         if name == 'train_cfg' and isinstance(entry, dict) and 'type' not in entry:
             kind = 'EpochBased' if entry.get('by_epoch', True) else 'IterBased'
             _check_part(name, dict(entry, type=f'{kind}TrainLoop'), _TAKEN_OUT[name])
@@ -195,12 +197,28 @@ def _registered(node: Registry, kind: str) -> Any:
 def _check_hook_names(hooks: dict) -> None:
     """Refuse settings of a hook that there is not: a new one has a type."""
     for name, hook in hooks.items():
+        _check_is_hook(f'default_hooks.{name}', hook)
         if isinstance(hook, dict) and 'type' not in hook:
             known = [other for other in hooks if other != name]
             similar = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(
                 f'default_hooks has no "{name}": ' +
                 (f'did you mean "{similar[0]}"?' if similar else 'a new hook needs a type.'))
+
+
+def _check_hook_list(hooks: Any) -> None:
+    """Refuse what is no list of hooks."""
+    if not isinstance(hooks, (list, tuple)):
+        raise ConfigError(f'custom_hooks is a list, [dict(type=\'NAME\', ...)], not "{hooks}".')
+    for number, hook in enumerate(hooks):
+        _check_is_hook(f'custom_hooks.{number}', hook)
+
+
+def _check_is_hook(key: str, hook: Any) -> None:
+    """Refuse a hook that is named but not described."""
+    if isinstance(hook, (str, int, float, list, tuple)):
+        raise ConfigError(
+            f'{key} is "{hook}", which describes no hook: write dict(type=\'NAME\', ...).')
 
 
 def _check_part(key: str, part: dict, taken_out: Collection[str]) -> None:

@@ -39,6 +39,33 @@ def test_a_mistyped_key_on_the_command_line(repo_root, option, sentence):
     assert sentence in str(refused.value)
 
 
+@pytest.mark.parametrize(('option', 'value', 'sentence'), [
+    ('model.backbone', 'resnet', '"resnet" cannot take the place of the settings in '
+     "model.backbone: change one of them, as model.backbone.NAME=VALUE, or write new ones as "
+     "dict(type='NAME', ...)."),
+    ('train_dataloader', 8, '"8" cannot take the place of the settings in train_dataloader'),
+    ('train_dataloader.dataset.pipeline', ['LoadReIDImage'], '"LoadReIDImage" cannot take'),
+    ('param_scheduler', 'cosine', '"cosine" cannot take'),
+    ('default_hooks.logger', True, '"True" cannot take'),
+    ('default_hooks.mine', 'MyHook', 'default_hooks.mine is "MyHook", which describes no hook'),
+    ('custom_hooks', ['MyHook'], 'custom_hooks.0 is "MyHook", which describes no hook'),
+    ('custom_hooks', 'MyHook', "custom_hooks is a list, [dict(type='NAME', ...)], not"),
+    ('custom_hooks', {'type': 'MyHook'}, 'custom_hooks is a list'),
+])
+def test_a_word_in_the_place_of_a_part(repo_root, option, value, sentence):
+    with pytest.raises(ConfigError) as refused:
+        load_config(repo_root / 'configs/cift/cift_r50_120e_sysu.py', {option: value})
+    assert sentence in str(refused.value)
+
+
+def test_what_may_take_the_place_of_a_part(repo_root):
+    cfg = load_config(repo_root / 'configs/cift/cift_r50_120e_sysu.py', {
+        'default_hooks.last_and_best': None, 'train_dataloader.dataset.pipeline': [],
+        'param_scheduler': dict(type='ConstantLR'), 'custom_hooks': [dict(type='LoggerHook')]})
+    assert cfg.default_hooks.last_and_best is None
+    assert cfg.param_scheduler.type == 'ConstantLR'
+
+
 def test_another_type_beside_the_old_keys(repo_root):
     with pytest.raises(ConfigError) as refused:
         load_config(repo_root / 'configs/cift/cift_r50_120e_sysu.py',

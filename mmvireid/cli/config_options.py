@@ -65,8 +65,9 @@ def parse_option(key: str, text: str) -> Any:
 def parse_value(text: str) -> Any:
     """Read a value: a number, True, False, None, a list, a tuple, a dict, or text.
 
-    ``1,2`` and ``[1,2]`` are lists, ``(1,2)`` a tuple; words in them need no quotes. Quotes
-    around the whole say that it is text.
+    ``1,2`` and ``[1,2]`` are lists, ``(1,2)`` a tuple; words in them need no quotes. A dict is
+    written as in a config, ``dict(type='RandomFlip')`` too. Quotes around the whole say that it
+    is text.
 
     Args:
         text: what was typed.
@@ -84,10 +85,10 @@ def parse_value(text: str) -> Any:
         ('1,2', ['red', 'green'], 'lr = 1')
     """
     text = text.strip()
-    if text[:1] in ('[', '{') or text[:1] == '(' and ',' in text:
+    if text[:1] in ('[', '{') or text[:1] == '(' and ',' in text or text.startswith('dict('):
         # Where words in it have no quotes, it is no Python, and read below.
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-            return ast.literal_eval(text)
+            return ast.literal_eval(_DictCalls().visit(ast.parse(text, mode='eval')))
     if _without_quotes(text) != text:
         return _without_quotes(text)
     bracketed = text[:1] + text[-1:] in ('()', '[]')
@@ -101,6 +102,20 @@ def parse_value(text: str) -> Any:
         except (ValueError, KeyError):
             continue
     return None if text == 'None' else text
+
+
+class _DictCalls(ast.NodeTransformer):
+    """Writes ``dict(key=value)`` as ``{'key': value}``; nothing is called."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Put a dict in the place of its call."""
+        self.generic_visit(node)
+        names = [keyword.arg for keyword in node.keywords]
+        if not isinstance(node.func, ast.Name) or node.func.id != 'dict' or (
+                node.args or None in names):
+            return node
+        return ast.Dict([ast.Constant(name) for name in names],
+                        [keyword.value for keyword in node.keywords])
 
 
 def _without_quotes(text: str) -> str:

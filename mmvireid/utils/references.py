@@ -34,7 +34,8 @@ def merge_options(cfg: Config,
             raises KeyError if there is no such thing. None where parts are not known.
 
     Raises:
-        ConfigError: if a reference leads nowhere, or back to itself.
+        ConfigError: if a reference leads nowhere, or back to itself; if an override puts a word
+            or a number in the place of a part with settings.
 
     Examples:
         >>> from mmengine.config import Config
@@ -47,6 +48,8 @@ def merge_options(cfg: Config,
     places = tuple(f'{place}.' for place, *_ in _references(cfg, live))
     # MMEngine merges no dict into a text, so what is at or below a reference waits for its value.
     below = {key: value for key, value in options.items() if f'{key}.'.startswith(places)}
+    for key, value in options.items():
+        _check_replacement(cfg, key, value)
     cfg.merge_from_dict({key: value for key, value in options.items() if key not in below})
     for place, container, name, target in list(_references(cfg, live)):
         passed = {place}
@@ -66,6 +69,25 @@ def merge_options(cfg: Config,
                               'them a value.')
         container[name] = copy.deepcopy(value)
     cfg.merge_from_dict(below)
+
+
+def _check_replacement(cfg: Config, key: str, value: Any) -> None:
+    """Refuse a word or a number where settings of a part, or of several, stand.
+
+    The part would be built from it, which ends in an error from deep within the engine.
+    """
+    try:
+        before = look_up(cfg, key)
+    except KeyError:
+        return
+    parts = before if isinstance(before, (list, tuple)) else [before]
+    if value is None or is_reference(value) or not any(isinstance(p, dict) for p in parts):
+        return
+    for entry in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(entry, (str, int, float, list, tuple)):
+            raise ConfigError(
+                f'"{entry}" cannot take the place of the settings in {key}: change one of them, '
+                f"as {key}.NAME=VALUE, or write new ones as dict(type='NAME', ...).")
 
 
 def is_reference(value: Any) -> bool:

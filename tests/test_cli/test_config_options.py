@@ -16,7 +16,9 @@ from mmvireid.cli.config_options import parse_option, parse_value
     ('[a]', ['a']), ('[(1,2),[x,true]]', [(1, 2), ['x', True]]), ("['a,b', c]", ['a,b', 'c']),
     ('"1e-3"', '1e-3'), ("'a,b'", 'a,b'), ('"None"', 'None'), ('"', '"'),
     ('{"type": "SGD", "lr": 0.1}', dict(type='SGD', lr=0.1)),
-    ("[dict(a=1)]", ['dict(a=1)']), ("[{'type': 'RandomFlip'}]", [dict(type='RandomFlip')]),
+    ('[dict(a=1)]', [dict(a=1)]), ("dict(a=dict(b=[1]), c='d')", dict(a=dict(b=[1]), c='d')),
+    ('dict(a=f(1))', 'dict(a=f(1))'), ('dict([1])', 'dict([1])'), ('dict(**{})', 'dict(**{})'),
+    ('dict()', {}), ("[{'type': 'RandomFlip'}]", [dict(type='RandomFlip')]),
     ('f(1,2)', 'f(1,2)'), ('a[0', 'a[0'), ('[1,2', '[1,2'), ("it's", "it's"),
 ])
 def test_values(text, value):
