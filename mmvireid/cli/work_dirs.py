@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmvireid.utils.errors import ConfigError, WorkDirError
-from mmvireid.utils.files import write_atomically
+from mmvireid.utils.files import cure_of, write_atomically
 
 
 def check_work_dir(path: str | os.PathLike) -> None:
@@ -30,8 +30,8 @@ def check_work_dir(path: str | os.PathLike) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise WorkDirError(
-            f'results cannot be written to "{path}" ({error.strerror}): choose another folder '
-            'with --work-dir.') from error
+            f'results cannot be written to "{path}" ({error.strerror}): {cure_of(error)}.'
+        ) from error
 
 
 def check_out_file(path: str | os.PathLike) -> None:

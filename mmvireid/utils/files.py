@@ -11,7 +11,7 @@ from .errors import WorkDirError
 
 #: Why a disk takes no more -> what to do about it.
 _CURES = {
-    errno.ENOSPC: 'free space',
+    errno.ENOSPC: 'free space or choose another folder',
     errno.EDQUOT: 'free space or ask for a larger quota',
     errno.EFBIG: 'raise the limit on the size of files (ulimit -f)',
     errno.EROFS: 'choose a folder that can be written to',
@@ -75,10 +75,21 @@ def write_error(error: OSError, path: str | os.PathLike | None = None) -> WorkDi
     """
     name = path or error.filename
     what = f'"{name}"' if name else 'a file of results'
-    cure = _CURES.get(error.errno, 'correct the access rights or choose another folder')
     return WorkDirError(
-        f'{what} cannot be written ({error.strerror or error}): {cure}, then start again, a '
-        'training with --resume; what was saved before is intact.')
+        f'{what} cannot be written ({error.strerror or error}): {cure_of(error)}, then start '
+        'again, a training with --resume; what was saved before is intact.')
+
+
+def cure_of(error: OSError) -> str:
+    """Say what to do about something that cannot be written.
+
+    Args:
+        error: what the system says.
+
+    Returns:
+        The end of a sentence.
+    """
+    return _CURES.get(error.errno, 'correct the access rights or choose another folder')
 
 
 def is_disk_error(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from scipy.io import loadmat
 
 from mmvireid.datasets import LLCM, SYSUMM01, RegDB, sysu_gallery
 from mmvireid.datasets.synthetic import LAYOUTS, Difficulty, Request, make_synthetic
+from mmvireid.utils.errors import WorkDirError
 
 SMALL = (40, 20)
 
@@ -287,6 +288,16 @@ def test_a_folder_from_before_a_strength_existed_is_known(tmp_path):
     with pytest.raises(FileExistsError, match='another synthetic dataset'):
         make_synthetic(replace(request, difficulty=Difficulty(modality_gap=0.5)), tmp_path,
                        quiet=True)
+
+
+def test_a_picture_that_cannot_be_written_is_named(tmp_path):
+    request = Request('sysu', 5, images_per_camera=1, size=SMALL)
+    make_synthetic(request, tmp_path, workers=1, quiet=True)
+    picture = min(tmp_path.rglob('*.jpg'))
+    picture.unlink()
+    picture.mkdir()
+    with pytest.raises(WorkDirError, match=f'"{re.escape(str(picture))}" cannot be written'):
+        make_synthetic(request, tmp_path, workers=1, quiet=True)
 
 
 def test_a_file_or_foreign_manifest_in_the_way_is_named(tmp_path):

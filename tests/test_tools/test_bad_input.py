@@ -265,7 +265,7 @@ def test_missing_checkpoint(tool, tiny_config, tmp_path):
 def test_unwritable_work_dir(tool, tiny_config, tmp_path):
     (tmp_path / 'file').write_text('')
     line = sentence(tool('train.py', tiny_config, '--work-dir', tmp_path / 'file' / 'run'))
-    assert 'choose another folder with --work-dir' in line
+    assert '(Not a directory): correct the access rights or choose another folder.' in line
 
 
 def test_amp_without_a_gpu(tool, tiny_config, tmp_path, monkeypatch):

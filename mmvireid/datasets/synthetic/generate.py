@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmvireid.utils.errors import InputError, OccupiedFolderError
-from mmvireid.utils.files import write_atomically
+from mmvireid.utils.files import described_write_errors, write_atomically
 from mmvireid.utils.interrupts import raise_noted_interrupt
 
 from .difficulty import Difficulty
@@ -64,7 +64,8 @@ class _Writer:
             options = [cv2.IMWRITE_JPEG_QUALITY, task.camera.quality]
         encoded = cv2.imencode(suffix, image[..., ::-1], options)[1].tobytes()
         for path in task.paths:
-            with open(os.path.join(self.out, path), 'wb') as file:
+            path = os.path.join(self.out, path)
+            with described_write_errors(path), open(path, 'wb') as file:
                 file.write(encoded)
 
 
@@ -204,7 +205,7 @@ def make_synthetic(request: Request, out: str | Path, workers: int = 1,
     for folder in sorted(folders):
         (out / folder).mkdir(parents=True, exist_ok=True)
     for path, content in plan.files.items():
-        (out / path).write_bytes(content)
+        write_atomically(content, out / path)
     _write_images(request, out, plan.tasks, workers, quiet)
     _write_manifest(out, wanted, plan, complete=True)
     return Report(out, _num_images(plan), skipped=False)
