@@ -91,7 +91,7 @@ def _stopped_by(number: signal.Signals) -> str:
     if number == signal.SIGINT:
         return 'Interrupted.'
     if number.name == 'SIGUSR1':
-        return 'Stopped at a checkpoint, as SIGUSR1 asks.'
+        return 'Stopped where nothing is lost, as SIGUSR1 asks.'
     if number == signal.SIGTERM and int(os.environ.get('WORLD_SIZE', 1)) > 1:
         return ('Interrupted by SIGTERM, which all processes of a run get when another one has '
                 'ended.')

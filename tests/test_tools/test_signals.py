@@ -95,7 +95,7 @@ def test_two_processes_end_at_a_checkpoint(two_ranks, tiny_config, tmp_path, run
     os.kill(two_ranks[1].process.pid, signal.SIGUSR1)
     ended = [rank.finish() for rank in two_ranks]
     assert [one.returncode for one in ended] == 2 * [128 + signal.SIGUSR1], ended
-    assert 'Stopped at a checkpoint, as SIGUSR1 asks. Continue with' in ended[0].stderr
+    assert 'Stopped where nothing is lost, as SIGUSR1 asks. Continue with' in ended[0].stderr
     checkpoint, = tmp_path.glob('epoch_*.pth')
     epoch = int(checkpoint.stem[6:])
     assert Path((tmp_path / 'last_checkpoint').read_text()).name == checkpoint.name
