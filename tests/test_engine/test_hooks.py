@@ -30,7 +30,7 @@ def draws():
 
 
 def runner(**entries):
-    loader = SimpleNamespace(persistent_workers=False, sampler=[0, 1])
+    loader = SimpleNamespace(persistent_workers=False, sampler=[0, 1], dataset=[])
     return SimpleNamespace(**{
         'seed': 3, 'epoch': 0, 'iter': 0, 'train_dataloader': loader, '_test_loop': None,
         '_load_from': None, 'val_loop': None, 'train_loop': None, **entries})
