@@ -18,7 +18,14 @@ import numpy as np
 import torch
 from clustering import DIM, INFRARED, VISIBLE, PeakMemory, make_features, print_machine, timed
 
-from mmvireid.clustering import VoteMatching, progressive_graph_matching
+from mmvireid.clustering import (
+    ClusterMatch,
+    NeighborSoftMemories,
+    VoteMatching,
+    cluster_positions,
+    neighbor_soft_labels,
+    progressive_graph_matching,
+)
 from mmvireid.structures import ImageSet
 
 #: Clusters of SYSU-MM01 in the middle of a training, visible and infrared.
@@ -61,12 +68,30 @@ def matching(*sizes, device='cpu'):
     return f'{sizes[0]} x {sizes[1]} clusters, {match.notes["rounds"]} rounds'
 
 
+def soft_labels(images, clusters):
+    """Soften the labels of visible images by their infrared neighbours."""
+    visible, infrared = (images[images.modality == m].descriptors['base'] for m in (0, 1))
+    labels = cluster_positions(clusters, images.modality == 1)[images.modality == 1]
+    soft = neighbor_soft_labels(visible, infrared, labels)
+    return f'{soft.nnz} entries of {soft.shape[0]} x {soft.shape[1]}'
+
+
+def soft_targets(images, clusters):
+    """Plan an epoch with the neighbours of all images in both modalities."""
+    sizes = [cluster_positions(clusters, images.modality == m).max() + 1 for m in (0, 1)]
+    match = ClusterMatch(*(np.zeros(size, dtype=np.int64) for size in sizes))
+    planned = NeighborSoftMemories()(images, clusters, clusters, match)
+    return f'{sum(term.soft_targets.nnz for term in planned.terms)} entries in all'
+
+
 #: Part of the table -> what is timed, given images, clusters and device.
 PARTS = {
     # Images of a person in these features have a similarity of about 0.3 across modalities.
     'votes': lambda images, clusters, device: votes(images, clusters, 0.25),
     # The worst case: each pair of images is a vote.
     'votes of all pairs': lambda images, clusters, device: votes(images, clusters, -2.0),
+    'soft labels': lambda images, clusters, device: soft_labels(images, clusters),
+    'soft targets of an epoch': lambda images, clusters, device: soft_targets(images, clusters),
     'matching': lambda images, clusters, device: matching(*CLUSTERS, device=device),
     'matching, many rounds': lambda images, clusters, device: matching(745, 150, device=device),
 }

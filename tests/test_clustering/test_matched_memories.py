@@ -152,11 +152,14 @@ def test_the_fixed_gradient_is_that_of_the_loss(epoch):
 
 
 @pytest.mark.parametrize(('associate', 'plan'), [
-    ('ProgressiveGraphMatching', 'MatchedMemories'), ('VoteMatching', 'AggregatedMemories')])
+    ('ProgressiveGraphMatching', 'MatchedMemories'), ('VoteMatching', 'AggregatedMemories'),
+    ('OptimalTransportMatching', 'HybridMemories'),
+    ('ProgressiveGraphMatching', 'NeighborSoftMemories')])
 def test_identities_are_never_read(associate, plan):
     images, clusters = people(5, 4)
     label = LABELLERS.build({
-        **LABELLER, 'associate': dict(type=associate), 'plan': dict(type=plan)})
+        **LABELLER, 'associate': dict(type=associate), 'plan': dict(type=plan),
+        'refine': [dict(type='PrototypeCalibration', num_reliable=2)]})
     noisy = copy(images)
     object.__setattr__(noisy, 'identity', np.random.default_rng(0).integers(0, 9, len(clusters)))
     one, other = (label.from_clusters(given, clusters, 1) for given in (images, noisy))

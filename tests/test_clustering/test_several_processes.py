@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as torch_dist
-from reference.features import people
+from reference.features import clustered_apart, people
 
 from mmvireid.clustering import (
     BalancedNeighbors,
     CameraNeighbors,
     JaccardDBSCAN,
+    NeighborSoftMemories,
     PlainNeighbors,
+    ProgressiveGraphMatching,
     clusterers,
     jaccard_distance,
 )
@@ -76,14 +78,30 @@ def matched(seed):
         dict(base=torch.from_numpy(features)), modality=modality, camera=modality + 1,
         identity=np.full(64, -1), sample_idx=np.arange(64))
     found = {}
-    for associate, plan in (('ProgressiveGraphMatching', 'MatchedMemories'),
-                            ('VoteMatching', 'AggregatedMemories')):
+    for associate, plan, refine in (
+            ('ProgressiveGraphMatching', 'MatchedMemories', []),
+            ('OptimalTransportMatching', 'HybridMemories', [dict(type='PrototypeCalibration')]),
+            ('VoteMatching', 'AggregatedMemories', [])):
         label = LABELLERS.build(dict(
             type='ClusterLabeller', associate=dict(type=associate), plan=dict(type=plan),
+            refine=refine,
             partition=dict(type='IntraModalityClustering', visible=dict(type='JaccardDBSCAN'))))
         made = label.from_clusters(images, clusters, 0)
         found[plan] = [torch.from_numpy(made.joined), made.terms[0].targets,
                        torch.tensor(list(made.notes.values()))]
+    return found
+
+
+def softened():
+    """Soft targets and weights, of neighbours that the processes search together."""
+    images, clusters = clustered_apart(4, num_visible=9, num_infrared=7)
+    plan = NeighborSoftMemories(num_neighbors=6)
+    match = ProgressiveGraphMatching()(images, clusters)
+    found = {}
+    for epoch in (0, 1):
+        for term in plan(images, clusters, clusters, match, epoch).terms:
+            found[f'{term.loss} {epoch}'] = [
+                term.targets, torch.from_numpy(term.soft_targets.toarray()), term.image_weights]
     return found
 
 
@@ -126,6 +144,7 @@ def worker(rank, folder):
     report['together'] = clustered(distributed=True)
     report['pairs'] = sum(pairs)
     report['matched'] = matched(seed=rank)
+    report['softened'] = softened()
     if rank == 1:
         clusterers.dbscan_labels = None  # not for this process to call
     cluster = JaccardDBSCAN(neighbors=PlainNeighbors(k1=12, k2=4))
@@ -199,6 +218,13 @@ def test_partners_are_those_of_the_main_process(reports):
     expected = matched(seed=0)
     for report in reports:
         assert_same(report['matched'], expected)
+
+
+def test_targets_are_softened_as_by_one_process(reports, monkeypatch):
+    small_blocks(monkeypatch.setattr)
+    expected = softened()
+    for report in reports:
+        assert_same(report['softened'], expected)
 
 
 def test_the_main_process_alone_clusters_by_density(reports):

@@ -10,7 +10,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize(('demo', 'terms', 'notes'), [
     ('pgm/pgm_r18_demo_cross.py', {'cross', 'visible', 'infrared'}, 'rounds'),
-    ('adca/adca_r18_demo_cross.py', {'visible', 'infrared'}, 'votes')])
+    ('adca/adca_r18_demo_cross.py', {'visible', 'infrared'}, 'votes'),
+    ('rpnr/rpnr_r18_demo_cross.py', {'cross', 'hybrid', 'relation', 'visible', 'infrared'},
+     'transport iterations'),
+    ('nulc/nulc_r18_demo_cross.py', {'cross', 'visible', 'infrared'}, 'weight visible')])
 def test_a_stage_of_matched_clusters(tiny_matched_config, tmp_path, demo, terms, notes):
     """Resumed after the first epoch, the second has the other direction, as if unbroken."""
     config = tiny_matched_config(demo)

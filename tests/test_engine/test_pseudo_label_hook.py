@@ -90,11 +90,12 @@ class Run:
     """A training as far as the hook is concerned: one branch after the other, two steps."""
 
     def __init__(self, work_dir, resume=None, first_epoch=0, associate=None,
-                 intra_plan='ModalityMemories', **outcomes):
-        plans = dict(intra=intra_plan, cross='SplitMemory')
+                 intra_plan=None, **outcomes):
+        plans = dict(intra=intra_plan or dict(type='ModalityMemories'),
+                     cross=dict(type='SplitMemory'))
         self.hook = PseudoLabelHook(
             dict(type='RandomFeatures'),
-            {name: dict(type='ClusterLabeller', associate=associate, plan=dict(type=plans[name]),
+            {name: dict(type='ClusterLabeller', associate=associate, plan=plans[name],
                         partition=dict(type='Scripted', outcomes=script, separate=name == 'intra'))
              for name, script in outcomes.items()})
         model = nn.Module()
@@ -190,9 +191,11 @@ def test_no_later_step_meets_a_modality_without_clusters(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(('associate', 'plan'), [
-    (dict(type='ProgressiveGraphMatching'), 'MatchedMemories'),
-    (dict(type='VoteMatching'), 'AggregatedMemories'),
-    (dict(type='VoteMatching', threshold=1e9), 'AggregatedMemories')])
+    (dict(type='ProgressiveGraphMatching'), dict(type='MatchedMemories')),
+    (dict(type='ProgressiveGraphMatching'), dict(type='NeighborSoftMemories', scale=0)),
+    (dict(type='OptimalTransportMatching'), dict(type='HybridMemories')),
+    (dict(type='VoteMatching'), dict(type='AggregatedMemories')),
+    (dict(type='VoteMatching', threshold=1e9), dict(type='AggregatedMemories'))])
 def test_training_goes_on_whatever_can_be_matched(tmp_path, caplog, associate, plan):
     """A single cluster on a side teaches nothing about it: the last good ones are matched anew."""
     script = ['good', 'one visible', 'one infrared', 'other', 'infrared only', 'visible only',
