@@ -30,6 +30,7 @@ class ModalityAlleviation(nn.Module):
         >>> from mmvireid.models import ModalityAlleviation
         >>> alleviation = ModalityAlleviation(channels=4, reduction=2)
         >>> maps = 3 + 2 * torch.rand(1, 4, 6, 3)
+        >>> _ = torch.nn.init.constant_(alleviation.reduce.weight, 1)
         >>> _ = torch.nn.init.constant_(alleviation.expand.weight, -100)  # the gate closes
         >>> alleviation(maps).mean((2, 3)).abs() < 1e-5
         tensor([[True, True, True, True]])
