@@ -61,9 +61,10 @@ def test_a_word_in_the_place_of_a_part(repo_root, option, value, sentence):
 def test_what_may_take_the_place_of_a_part(repo_root):
     cfg = load_config(repo_root / 'configs/cift/cift_r50_120e_sysu.py', {
         'default_hooks.last_and_best': None, 'train_dataloader.dataset.pipeline': [],
-        'param_scheduler': dict(type='ConstantLR'), 'custom_hooks': [dict(type='LoggerHook')]})
-    assert cfg.default_hooks.last_and_best is None
-    assert cfg.param_scheduler.type == 'ConstantLR'
+        'param_scheduler': [dict(type='ConstantLR')],
+        'custom_hooks': [dict(type='LoggerHook')]})
+    assert cfg.default_hooks.get('last_and_best') is None
+    assert cfg.param_scheduler[0].type == 'ConstantLR'
 
 
 def test_another_type_beside_the_old_keys(repo_root):
