@@ -145,8 +145,9 @@ def check_command(words, parse, scratch):
             args = parse(tool, arguments)
         except SystemExit as error:
             pytest.fail(f'{tool.name} does not accept {shlex.join(arguments)}: {error}')
-        if hasattr(args, 'config'):
-            path = scratch / args.config
+        named = getattr(args, 'config', [])
+        for config in [named] if isinstance(named, str) else named:
+            path = scratch / config
             cfg = Config.fromfile(path, import_custom_modules=False)
             stages = [Config.fromfile(path.parent / file) for file in cfg.get('stages', ())]
             stages = stages or [cfg]
@@ -157,7 +158,7 @@ def check_command(words, parse, scratch):
                 stage = re.match(r'stages\.(\d+)\.', key)
                 wanted = [stages[int(stage[1])]] if stage else stages
                 key = key[stage.end():] if stage else key
-                assert any(known_key(cfg, key) for cfg in wanted), f'{args.config} has no {key}'
+                assert any(known_key(cfg, key) for cfg in wanted), f'{config} has no {key}'
             if getattr(args, 'protocol', None):
                 METRICS.build({**stages[-1].test_evaluator, 'settings': args.protocol})
 
