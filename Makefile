@@ -48,7 +48,7 @@ compare-unsupervised: $(VENV)/.installed
 	$(BIN)/python tools/misc/demo_unsupervised.py --methods --markdown
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -205,8 +205,10 @@ def network_fingerprint(model: nn.Module, cfg: Config) -> str:
         {name: value for name, value in model.state_dict().items() if name not in ignored}, model)
     parts = describe_network(cfg)
     details = {name: parts[name] for name in ('data_preprocessor', 'test_cfg', 'pipeline')}
-    if options := getattr(model.head, 'descriptor_options', ()):
-        details['head'] = {key: parts['head'][key] for key in options}
+    # Its class and size show in the weights; what else it has decides descriptors too.
+    if options := {key: value for key, value in parts['head'].items()
+                   if key not in ('type', 'in_channels')}:
+        details['head'] = options
     return model_fingerprint(weights, json.dumps(details, sort_keys=True))
 
 
