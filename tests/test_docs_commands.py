@@ -30,7 +30,7 @@ ELSEWHERE = {
     ('source', '.venv'): 'CI, by way of make',
     ('ln', ): 'the folders are there',
     ('mkdir', ): 'the folders are there',
-    ('python', 'tools/run_trials.py'): 'test_run_trials; and before the page that needs its results',
+    ('python', 'tools/run_trials.py'): 'test_run_trials, and BEFORE a page that needs results',
     ('bash', 'tools/dist_'): 'test_train_and_test, with two processes',
     ('bash', 'tools/slurm_'): 'test_slurm: there is no Slurm here',
 }
