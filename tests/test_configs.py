@@ -68,6 +68,20 @@ def member_of(model):
     return getattr(model, 'members', [model])[0]
 
 
+@pytest.fixture(scope='module')
+def first_time():
+    """Tell whether settings have not been tried before: most configs share most of theirs."""
+    seen = set()
+
+    def new(*settings):
+        text = json.dumps(settings, sort_keys=True)
+        known = text in seen
+        seen.add(text)
+        return not known
+
+    return new
+
+
 def unsupervised(cfg):
     """Tell whether a config trains on pseudo labels."""
     return 'pseudo_labels' in cfg.default_hooks
@@ -115,7 +129,11 @@ def test_model_knows_as_many_people_as_the_dataset(cfg, model):
     assert classifier.out_features == cfg.num_ids
 
 
-def test_model_takes_a_batch_of_the_sampler(cfg, model):
+def test_model_takes_a_batch_of_the_sampler(cfg, model, first_time):
+    if not first_time('batch', cfg.model, cfg.train_dataloader.sampler, cfg.image_size,
+                      cfg.train_dataloader.batch_size, cfg.default_hooks.get('pseudo_labels'),
+                      cfg.test_evaluator):
+        return
     model = member_of(model)
     height, width = cfg.image_size
     half = rows_of_a_step(cfg)
@@ -149,8 +167,10 @@ def test_model_takes_a_batch_of_the_sampler(cfg, model):
         assert ranking.descriptors <= set(descriptors)
 
 
-def test_learning_rates(cfg, model):
+def test_learning_rates(cfg, model, first_time):
     """A pre-trained trunk and the counterfactual parameters learn ten times slower."""
+    if not first_time('rates', cfg.model, cfg.optim_wrapper, cfg.param_scheduler):
+        return
     init_default_scope('mmvireid')
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     assert isinstance(optimizer, OptimWrapper)
@@ -174,7 +194,10 @@ def test_learning_rates(cfg, model):
         PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=optimizer, epoch_length=10))
 
 
-def test_sampler(cfg):
+def test_sampler(cfg, first_time):
+    if not first_time('sampler', cfg.train_dataloader.sampler, cfg.num_ids,
+                      cfg.train_dataloader.batch_size):
+        return
     sampler = DATA_SAMPLERS.build(
         cfg.train_dataloader.sampler,
         default_args=dict(dataset=Annotations(cfg.num_ids), seed=0))
@@ -186,7 +209,10 @@ def test_sampler(cfg):
 
 
 @pytest.mark.parametrize('modality', Modality)
-def test_pipelines(cfg, modality, tmp_path, monkeypatch):
+def test_pipelines(cfg, modality, first_time, tmp_path, monkeypatch):
+    if not first_time('pipelines', modality, cfg.image_size, *(
+            cfg[f'{split}_dataloader'].dataset.pipeline for split in ('train', 'val', 'test'))):
+        return
     monkeypatch.chdir(tmp_path)  # a pipeline may write its cache
     path = tmp_path / 'image.png'
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 32, 3), np.uint8)).save(path)

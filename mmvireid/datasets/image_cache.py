@@ -124,9 +124,13 @@ class ImageCache:
             try:
                 with os.fdopen(descriptor, 'wb') as file:
                     file.write(image.tobytes())
-                # mkstemp makes private files, which another user of the cache could not read.
-                os.chmod(temporary, self._mode)
-                os.replace(temporary, target)
+                    file.flush()
+                    # mkstemp makes private files, which another user of the cache could not
+                    # read.
+                    os.chmod(temporary, self._mode)
+                    # Closing would end the lock: whoever tidies here would take the file for
+                    # one that a killed process has left.
+                    os.replace(temporary, target)
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise

@@ -107,6 +107,18 @@ def test_incomplete_file_after_a_crash_is_made_again(tmp_path):
     assert stored(tmp_path / 'cache')[0].stat().st_size == 48 * 24 * 3
 
 
+def test_nobody_tidies_away_what_is_about_to_be_complete(tmp_path, monkeypatch):
+    path, replace = write_image(tmp_path / 'a.jpg', size=(61, 95)), os.replace
+
+    def tidied_before(temporary, target):
+        ImageCache._remove_unfinished(os.path.dirname(temporary))
+        replace(temporary, target)
+
+    monkeypatch.setattr(os, 'replace', tidied_before)
+    load(path, tmp_path / 'cache')
+    assert len(stored(tmp_path / 'cache')) == 1
+
+
 def fill(paths, cache, start, results):
     start.wait()
     total = sum(int(load(path, cache).astype(np.int64).sum()) for path in paths)
@@ -121,10 +133,10 @@ def test_processes_that_fill_one_cache_at_once(tmp_path):
                for _ in range(4)]
     for worker in workers:
         worker.start()
-    assert [results.get(timeout=LIMIT) for _ in workers] == [expected] * 4
     for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
+        worker.join(LIMIT)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert [results.get(timeout=LIMIT) for _ in workers] == [expected] * 4
     files = stored(tmp_path / 'cache')
     assert len(files) == 30
     assert not [path for path in files if path.suffix != '.rgb']
