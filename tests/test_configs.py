@@ -557,6 +557,7 @@ def test_partmix_is_mpanet_and_a_loss_with_all_its_constants():
                 num_mixes=4, mix_rate=0.5, keep_rate=0.5, temperature=0.07, loss_weight=0.5))
         assert head.pop('type') == 'PartMixHead'
         base.model.head.pop('type')
+        assert mixing.pop('part_mix_head').type == 'PartMixHead'  # what the head was copied from
         assert mixing.to_dict() == base.to_dict()
 
 

@@ -6,12 +6,3 @@ model = dict(
     channels_last=True,
     backbone=dict(trunk={{_base_.small_trunk}}, non_local=None, init_cfg=None),
     head=dict(num_classes={{_base_.num_ids}}, in_channels=256))
-
-train_pipeline = [
-    {{_base_.load_image}},
-    dict(type='PadRandomCrop', padding=4),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomErasing', prob=0.5, fill=(125.3, 123.0, 113.9)),
-    dict(type='PackReIDInputs'),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -7,14 +7,6 @@ model = dict(
     backbone=dict(trunk={{_base_.small_trunk}}, init_cfg=None),
     head=dict(num_classes={{_base_.num_ids}}, in_channels=256))
 
-train_pipeline = [
-    {{_base_.load_image}},
-    dict(type='PadRandomCrop', padding=4),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomErasing', prob=0.5, fill=(125.3, 123.0, 113.9)),
-    dict(type='PackReIDInputs'),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 test_evaluator = dict(rankings={{_base_.rankings}})
 
 # The trunk learns as everything else does, the counterfactual parameters a tenth as fast.

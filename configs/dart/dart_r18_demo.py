@@ -8,25 +8,8 @@ model = dict(
     backbone=dict(trunk={{_base_.small_trunk}}, non_local=None, init_cfg=None),
     head=dict(num_classes={{_base_.num_ids}}, in_channels=256))
 
-geometry = [
-    dict(type='PadRandomCrop', padding=4),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomErasing', prob=0.5, fill=(125.3, 123.0, 113.9)),
-]
-train_pipeline = [
-    {{_base_.load_image}},
-    dict(
-        type='ByModality',
-        visible=[
-            dict(
-                type='MultiView',
-                views=[geometry, geometry + [dict(type='mmvireid.ChannelExchange')]])
-        ],
-        infrared=geometry + [dict(type='ChannelAdapGray', prob=0.5)]),
-    dict(type='PackReIDInputs'),
-]
 train_dataloader = dict(
-    dataset=dict(pipeline=train_pipeline),
+    dataset=dict(pipeline={{_base_.two_view_pipeline}}),
     sampler=dict(
         type='CoTeachingSampler',
         num_ids=8,

@@ -9,11 +9,6 @@ _base_ = [
 model = dict(head=dict(num_classes={{_base_.num_ids}}))
 train_dataloader = dict(
     dataset=dict(pipeline={{_base_.train_pipeline}}),
-    sampler=dict(
-        type='CoTeachingSampler',
-        extra_step=True,
-        min_images=4,
-        num_members='${model.num_members}',
-        warmup_epochs=1))
+    sampler={{_base_.co_teaching_sampler}})
 test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
 val_dataloader = test_dataloader

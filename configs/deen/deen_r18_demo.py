@@ -10,9 +10,7 @@ model = dict(
 train_pipeline = [
     {{_base_.load_image}},
     dict(type='RandomGrayscale', prob=0.5),
-    dict(type='PadRandomCrop', padding=4),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomErasing', prob=0.5, fill=(125.3, 123.0, 113.9)),
+    *_base_.change_image,
     dict(type='PackReIDInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,16 +1,4 @@
 # Unofficial, not reproduced: see README.md.
-_base_ = [
-    '../_base_/models/partmix_r50.py',
-    '../_base_/datasets/sysu_mm01.py',
-    '../_base_/pipelines/mpanet.py',
-    '../_base_/schedules/mpanet_140e.py',
-    '../default_runtime.py',
-]
+_base_ = ['../mpanet/mpanet_r50_140e_sysu.py', '../_base_/models/part_mix_head.py']
 
-model = dict(head=dict(num_classes={{_base_.num_ids}}))
-train_dataloader = dict(
-    batch_size=128,
-    dataset=dict(pipeline={{_base_.train_pipeline}}),
-    sampler=dict(type='CrossModalityExhaustiveSampler', num_ids=16))
-test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
-val_dataloader = test_dataloader
+model = dict(head={{_base_.part_mix_head}})

@@ -1,22 +1,13 @@
-# The second stage of PGM on synthetic pedestrians: as many epochs, updates and images a step as
-# that of BMIL, whose batches of two branches are twice 80.
-_base_ = ['../bmil/bmil_r18_demo_m1.py']
+# The second stage of PGM on synthetic pedestrians.
+_base_ = ['../_base_/demo/matched_clusters.py']
 
 model = dict(
     head=dict(
         branches=dict(
-            _delete_=True,
-            intra=dict(
-                memory=dict(
-                    type='ClusterMemory', mode='hard', temperature=0.05, momentum=0.2)))))
-train_dataloader = dict(sampler=dict(num_steps=160))
-train_cfg = dict(max_epochs=8)
+            intra=dict(memory=dict(mode='hard', momentum=0.2)))))
 default_hooks = dict(
     pseudo_labels=dict(
         labellers=dict(
-            _delete_=True,
             intra=dict(
-                type='ClusterLabeller',
-                partition={{_base_.default_hooks.pseudo_labels.labellers.intra.partition}},
                 associate=dict(type='ProgressiveGraphMatching', max_rounds=None),
                 plan=dict(type='MatchedMemories', cross_weight=0.25, turns='alternate')))))

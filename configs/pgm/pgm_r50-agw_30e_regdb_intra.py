@@ -10,13 +10,7 @@ train_dataloader = dict(
     batch_size=384,
     dataset=dict(pipeline={{_base_.train_pipeline}}),
     sampler=dict(
-        _delete_=True,
-        type='ClusterSampler',
-        num_visible_clusters=8,
-        num_infrared_clusters=16,
-        num_instances=16,
-        num_steps=100,
-        turns=['intra']))
+        _base_.cluster_sampler, num_infrared_clusters=16, num_steps=100))
 test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
 val_dataloader = test_dataloader
 param_scheduler = [

@@ -10,13 +10,6 @@ _base_ = [
 train_dataloader = dict(
     batch_size=256,
     dataset=dict(pipeline={{_base_.unjittered_pipeline}}),
-    sampler=dict(
-        _delete_=True,
-        type='ClusterSampler',
-        num_visible_clusters=8,
-        num_infrared_clusters=8,
-        num_instances=16,
-        num_steps=200,
-        turns=['intra']))
+    sampler={{_base_.cluster_sampler}})
 test_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
 val_dataloader = test_dataloader

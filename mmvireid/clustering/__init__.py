@@ -10,7 +10,7 @@ from .hybrid_memories import HybridMemories
 from .jaccard import jaccard_distance, jaccard_pairs
 from .labelling import ClusterLabeller, Labeller
 from .matched_memories import MatchedMemories, cross_terms
-from .matching import ClusterMatch, join_matched, matching_cost
+from .matching import Associator, ClusterMatch, join_matched, matching_cost
 from .memory_plans import MemoryPlan, ModalityMemories, SharedMemory, SplitMemory
 from .neighbor_labels import neighbor_soft_labels, neighbor_weights
 from .neighbor_soft_memories import NeighborSoftMemories
@@ -36,8 +36,8 @@ from .scores import ClusterReport, cluster_report
 from .vote_matching import VoteMatching, cross_modality_votes, greedy_matching
 
 __all__ = [
-    'AggregatedMemories', 'BalancedNeighbors', 'CameraNeighbors', 'ClusterLabeller',
-    'ClusterMatch', 'ClusterReport', 'GlobalClustering', 'HybridMemories',
+    'AggregatedMemories', 'Associator', 'BalancedNeighbors', 'CameraNeighbors',
+    'ClusterLabeller', 'ClusterMatch', 'ClusterReport', 'GlobalClustering', 'HybridMemories',
     'IntraModalityClustering', 'JaccardDBSCAN', 'Labeller', 'MatchedMemories', 'MemoryPlan',
     'ModalityMemories', 'ModalityPrototypes', 'NeighborLists', 'NeighborRule',
     'NeighborSoftMemories', 'OptimalTransportMatching', 'Partition', 'PlainNeighbors',

@@ -1,11 +1,13 @@
 """Which visible and which infrared clusters are the same person."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from mmvireid.structures import ImageSet
 from mmvireid.utils.errors import ConfigError, InputError
 
 Array = np.ndarray | torch.Tensor
@@ -48,6 +50,30 @@ class ClusterMatch:
             if len(own) and not (own.min() >= -1 and own.max() < len(other)):
                 raise ConfigError(f'partners of {name} clusters must be -1 or one of the '
                                   f'{len(other)} clusters of the other modality, got {own}')
+
+
+class Associator(ABC):
+    """Match the clusters of the two modalities, as a step of a labeller.
+
+    Args:
+        descriptor: name of the descriptor that is compared.
+    """
+
+    def __init__(self, descriptor: str = 'base') -> None:
+        self.descriptor = descriptor
+
+    @abstractmethod
+    def __call__(self, images: ImageSet, clusters: np.ndarray) -> ClusterMatch:
+        """Match.
+
+        Args:
+            images: the N images of the training set.
+            clusters: shape ``(N,)`` int, separate clusters of the modalities, -1 for images
+                in none.
+
+        Returns:
+            ClusterMatch: the partners.
+        """
 
 
 def matching_cost(visible: Array, infrared: Array) -> np.ndarray:

@@ -10,7 +10,7 @@ from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import ImageSet
 from mmvireid.utils.errors import ConfigError, InputError
 
-from .matching import Array, ClusterMatch, matching_cost
+from .matching import Array, Associator, ClusterMatch, matching_cost
 from .prototypes import centroids_by_modality
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def optimal_transport_matching(visible: Array,
 
 
 @TASK_UTILS.register_module()
-class OptimalTransportMatching:
+class OptimalTransportMatching(Associator):
     """Match the clusters of the two modalities by :func:`optimal_transport_matching`.
 
     Args:
@@ -107,20 +107,11 @@ class OptimalTransportMatching:
                  max_iters: int = 5000,
                  tol: float = 1e-5,
                  descriptor: str = 'base') -> None:
+        super().__init__(descriptor)
         self.options = dict(reg=reg, max_iters=max_iters, tol=tol)
-        self.descriptor = descriptor
 
     def __call__(self, images: ImageSet, clusters: np.ndarray) -> ClusterMatch:
-        """Match.
-
-        Args:
-            images: the N images of the training set.
-            clusters: shape ``(N,)`` int, separate clusters of the modalities, -1 for images
-                in none.
-
-        Returns:
-            ClusterMatch: the partners.
-        """
+        """Match clusters by the transport between their centroids, see :class:`Associator`."""
         centroids = centroids_by_modality(
             images.descriptors[self.descriptor], clusters, images.modality)
         return optimal_transport_matching(*centroids, **self.options)[0]

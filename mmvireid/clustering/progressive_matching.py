@@ -7,7 +7,7 @@ from mmvireid.registry import TASK_UTILS
 from mmvireid.structures import ImageSet
 from mmvireid.utils.errors import ConfigError, InputError
 
-from .matching import Array, ClusterMatch, matching_cost
+from .matching import Array, Associator, ClusterMatch, matching_cost
 from .prototypes import centroids_by_modality
 
 
@@ -69,7 +69,7 @@ def progressive_graph_matching(visible: Array,
 
 
 @TASK_UTILS.register_module()
-class ProgressiveGraphMatching:
+class ProgressiveGraphMatching(Associator):
     """Match the clusters of the two modalities by :func:`progressive_graph_matching`.
 
     Args:
@@ -79,23 +79,14 @@ class ProgressiveGraphMatching:
     """
 
     def __init__(self, max_rounds: int | None = None, descriptor: str = 'base') -> None:
+        super().__init__(descriptor)
         if max_rounds is not None and max_rounds < 1:
             raise ConfigError(
                 f'max_rounds must be at least 1, or None for no limit, got {max_rounds}')
         self.max_rounds = max_rounds
-        self.descriptor = descriptor
 
     def __call__(self, images: ImageSet, clusters: np.ndarray) -> ClusterMatch:
-        """Match.
-
-        Args:
-            images: the N images of the training set.
-            clusters: shape ``(N,)`` int, separate clusters of the modalities, -1 for images
-                in none.
-
-        Returns:
-            ClusterMatch: the partners.
-        """
+        """Match clusters by the cost between their centroids, see :class:`Associator`."""
         return progressive_graph_matching(
             *centroids_by_modality(
                 images.descriptors[self.descriptor], clusters, images.modality),

@@ -11,7 +11,7 @@ from mmvireid.structures import ImageSet
 from mmvireid.utils.errors import InputError
 from mmvireid.utils.precision import full_precision
 
-from .matching import Array, ClusterMatch
+from .matching import Array, Associator, ClusterMatch
 from .prototypes import cluster_positions
 from .vote_kernel import count_block
 
@@ -145,7 +145,7 @@ def greedy_matching(votes: Array, best: Array | None = None) -> np.ndarray:
 
 
 @TASK_UTILS.register_module()
-class VoteMatching:
+class VoteMatching(Associator):
     """Match clusters one to one by the votes of similar images; some stay alone.
 
     The matching of ADCA's cross-modality memory aggregation (ACM MM 2022):
@@ -159,20 +159,11 @@ class VoteMatching:
     """
 
     def __init__(self, threshold: float = 0.5, descriptor: str = 'base') -> None:
+        super().__init__(descriptor)
         self.threshold = threshold
-        self.descriptor = descriptor
 
     def __call__(self, images: ImageSet, clusters: np.ndarray) -> ClusterMatch:
-        """Match.
-
-        Args:
-            images: the N images of the training set.
-            clusters: shape ``(N,)`` int, separate clusters of the modalities, -1 for images
-                in none.
-
-        Returns:
-            ClusterMatch: the partners.
-        """
+        """Match clusters by the votes of their images, see :class:`Associator`."""
         features = images.descriptors[self.descriptor]
         # All images stand on either side, without copies; those of the other modality do
         # not vote there.

@@ -47,7 +47,7 @@ from .losses import (
 )
 from .memories import ClusterMemory
 from .necks import BNNeck, BranchPooling, GeneralizedMeanPooling, PatternAlignment
-from .reidentifiers import CoTeachingReIdentifier, CrossModalityReIdentifier
+from .reidentifiers import CoTeachingReIdentifier, CrossModalityReIdentifier, ReIdentifier
 
 __all__ = [
     'AdaptiveQuadrupletLoss', 'BNNeck', 'BNNeckHead', 'BranchOrthogonalityLoss',
@@ -58,7 +58,7 @@ __all__ = [
     'GraphTransfer', 'HeteroCenterClusterLoss', 'IdentityHead', 'ModalityAlleviation',
     'MultiStageFeatureAggregation', 'MutualMeanHead', 'NeighborRelationLoss', 'PartMixHead',
     'PartMixLoss', 'PatternAlignment', 'PerModality', 'ReIDDataPreprocessor', 'ReIDHead',
-    'SoftIdentificationLoss', 'TripletLoss', 'WeightedRegularizedTripletLoss', 'mix_parts',
-    'pattern_separation', 'reliable', 'transfer_affinity', 'transfer_features',
+    'ReIdentifier', 'SoftIdentificationLoss', 'TripletLoss', 'WeightedRegularizedTripletLoss',
+    'mix_parts', 'pattern_separation', 'reliable', 'transfer_affinity', 'transfer_features',
     'weighted_cross_entropy'
 ]

@@ -13,12 +13,31 @@ demo_data = dict(ids=140, test_ids=40, images_per_camera=8, size=(128, 64), seed
 small_trunk = dict(depth=18, stem_channels=32, base_channels=32)
 
 load_image = dict(type='LoadReIDImage', size=image_size, cache_dir='data/cache')
+change_image = [
+    dict(type='PadRandomCrop', padding=4),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomErasing', prob=0.5, fill=(125.3, 123.0, 113.9)),
+]
+train_pipeline = [load_image, *change_image, dict(type='PackReIDInputs')]
+# Visible images in two views, plain and channel-exchanged; infrared ones with random channels.
+two_view_pipeline = [
+    load_image,
+    dict(
+        type='ByModality',
+        visible=[
+            dict(
+                type='MultiView',
+                views=[change_image, change_image + [dict(type='mmvireid.ChannelExchange')]])
+        ],
+        infrared=change_image + [dict(type='ChannelAdapGray', prob=0.5)]),
+    dict(type='PackReIDInputs'),
+]
 test_pipeline = [load_image, dict(type='PackReIDInputs')]
 
 # Two cores are for the network: images come from the cache, in the same process.
 train_dataloader = dict(
     num_workers=0,
-    dataset=dict(data_root=data_root),
+    dataset=dict(data_root=data_root, pipeline=train_pipeline),
     sampler=dict(type='CrossModalityChunkSampler'))
 test_dataloader = dict(
     num_workers=0, dataset=dict(data_root=data_root, pipeline=test_pipeline))

@@ -16,3 +16,11 @@ model = dict(
             max_negative_skips=10)))
 # A batch trains one of the two.
 find_unused_parameters = True
+
+# The members take turns; it takes the place of the dataset's own type of sampler.
+co_teaching_sampler = dict(
+    type='CoTeachingSampler',
+    extra_step=True,
+    min_images=4,
+    num_members='${model.num_members}',
+    warmup_epochs=1)

@@ -7,6 +7,16 @@ jaccard = dict(
     min_samples=4,
     neighbors=dict(type='PlainNeighbors', k1=30, k2=6))
 
+# Batches of the first stage on SYSU-MM01; it takes the place of a dataset's own sampler.
+cluster_sampler = dict(
+    _delete_=True,
+    type='ClusterSampler',
+    num_visible_clusters=8,
+    num_infrared_clusters=8,
+    num_instances=16,
+    num_steps=200,
+    turns=['intra'])
+
 default_hooks = dict(
     pseudo_labels=dict(
         type='PseudoLabelHook',

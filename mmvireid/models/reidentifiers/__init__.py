@@ -2,5 +2,6 @@
 
 from .co_teaching import CoTeachingReIdentifier
 from .cross_modality import CrossModalityReIdentifier
+from .reidentifier import ReIdentifier
 
-__all__ = ['CoTeachingReIdentifier', 'CrossModalityReIdentifier']
+__all__ = ['CoTeachingReIdentifier', 'CrossModalityReIdentifier', 'ReIdentifier']

@@ -1,8 +1,8 @@
 """Several networks that are trained side by side and searched as one."""
 
 import torch
-from mmengine.model import BaseModel, ModuleList
-from torch import Tensor, nn
+from mmengine.model import ModuleList
+from torch import Tensor
 from torch.nn import functional
 
 from mmvireid.registry import MODELS
@@ -10,10 +10,11 @@ from mmvireid.structures import BatchInfo, ReIDDataSample, member_names
 from mmvireid.utils.errors import ConfigError
 
 from .cross_modality import CrossModalityReIdentifier
+from .reidentifier import ReIdentifier
 
 
 @MODELS.register_module()
-class CoTeachingReIdentifier(BaseModel):
+class CoTeachingReIdentifier(ReIdentifier):
     """Train several re-identifiers on batches of their own, and describe images by their mean.
 
     Two networks that start differently make different mistakes, so each can tell the other
@@ -75,9 +76,6 @@ class CoTeachingReIdentifier(BaseModel):
                  init_cfg: dict | None = None) -> None:
         if num_members < 1:
             raise ConfigError(f'num_members must be at least 1, got {num_members}')
-        if not isinstance(data_preprocessor, nn.Module):
-            data_preprocessor = MODELS.build(
-                {'type': 'ReIDDataPreprocessor', **(data_preprocessor or {})})
         super().__init__(data_preprocessor, init_cfg)
         self.members = ModuleList(
             CrossModalityReIdentifier(
@@ -86,36 +84,17 @@ class CoTeachingReIdentifier(BaseModel):
         self.member_names = member_names(num_members)
         self.test_cfg = self.members[0].test_cfg
 
-    def forward(
-        self,
-        inputs: Tensor,
-        data_samples: list[ReIDDataSample] | None = None,
-        mode: str = 'tensor'
-    ) -> Tensor | dict[str, Tensor] | list[ReIDDataSample]:
-        """Run the model in one of MMEngine's modes.
+    def extract_feat(self, inputs: Tensor, modality: Tensor) -> Tensor:
+        """Compute mean descriptors; features have no meaning for several networks at once.
 
         Args:
-            inputs: images of shape ``(N, 3, H, W)``.
-            data_samples: the N samples of the rows.
-            mode: 'tensor' gives the mean descriptors of shape ``(N, D)``, 'loss' a dict of
-                losses, 'predict' the samples with their ``descriptors``.
+            inputs: shape ``(N, 3, H, W)``.
+            modality: shape ``(N,)``, 0 visible, 1 infrared, in any order.
 
         Returns:
-            As ``mode`` says; descriptors of shape ``(N, D)``.
-
-        Raises:
-            ValueError: for another mode, or without data samples.
+            Rows of ``base``, shape ``(N, D)``.
         """
-        if data_samples is None:
-            raise ValueError('the model needs data_samples to know the modality of each image')
-        if mode == 'tensor':
-            modality = BatchInfo.from_samples(data_samples).modality
-            return self.describe(inputs, modality)['base']
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
-        raise ValueError(f"mode is 'tensor', 'loss' or 'predict', got {mode!r}")
+        return self.describe(inputs, modality)['base']
 
     def loss(self, inputs: Tensor, data_samples: list[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses of the member whose batch it is.
@@ -139,23 +118,6 @@ class CoTeachingReIdentifier(BaseModel):
                 f'it is for, but this one says {branch!r}: use CoTeachingSampler with num_members='
                 f'{len(self.members)}, and keep branch among the meta_keys of PackReIDInputs.')
         return self.members[self.member_names.index(branch)].loss(inputs, data_samples)
-
-    def predict(self, inputs: Tensor, data_samples: list[ReIDDataSample]) -> list[ReIDDataSample]:
-        """Add ``descriptors`` to each sample.
-
-        Args:
-            inputs: shape ``(N, 3, H, W)``.
-            data_samples: the N samples.
-
-        Returns:
-            The same samples; ``descriptors`` maps names to L2-normalised vectors of shape
-            ``(D,)``.
-        """
-        modality = BatchInfo.from_samples(data_samples).modality
-        descriptors = self.describe(inputs, modality)
-        for i, sample in enumerate(data_samples):
-            sample.descriptors = {name: rows[i] for name, rows in descriptors.items()}
-        return data_samples
 
     def describe(self, inputs: Tensor, modality: Tensor, flip: bool | None = None,
                  normalize: bool = True) -> dict[str, Tensor]:

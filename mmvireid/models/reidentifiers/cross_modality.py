@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
-from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,10 +15,11 @@ from mmvireid.utils.errors import ConfigError
 
 from ..backbones import CrossModalityBackbone
 from ..utils import gather_rows, map_rows
+from .reidentifier import ReIdentifier
 
 
 @MODELS.register_module()
-class CrossModalityReIdentifier(BaseModel):
+class CrossModalityReIdentifier(ReIdentifier):
     """Embed visible and infrared images of people into one space.
 
     ``backbone(images, modality) -> maps``, ``neck(maps) -> features``, then ``head.loss``
@@ -86,9 +86,6 @@ class CrossModalityReIdentifier(BaseModel):
                  data_preprocessor: dict | None = None,
                  test_cfg: dict | None = None,
                  init_cfg: dict | None = None) -> None:
-        if not isinstance(data_preprocessor, nn.Module):
-            data_preprocessor = MODELS.build(
-                {'type': 'ReIDDataPreprocessor', **(data_preprocessor or {})})
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = _modality_aware(MODELS.build(backbone))
         self.neck = MODELS.build(neck) if neck is not None else None
@@ -97,37 +94,6 @@ class CrossModalityReIdentifier(BaseModel):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
         self.test_cfg = {'flip': False, **(test_cfg or {})}
-
-    def forward(
-        self,
-        inputs: Tensor,
-        data_samples: list[ReIDDataSample] | None = None,
-        mode: str = 'tensor'
-    ) -> Tensor | dict[str, Tensor] | list[ReIDDataSample]:
-        """Run the model in one of MMEngine's modes.
-
-        Args:
-            inputs: images of shape ``(N, 3, H, W)``.
-            data_samples: the N samples of the rows.
-            mode: 'tensor' gives features, 'loss' a dict of losses, 'predict' the samples
-                with their ``descriptors``.
-
-        Returns:
-            As ``mode`` says; features as :meth:`extract_feat` gives them, of shape
-            ``(N, ...)``.
-
-        Raises:
-            ValueError: for another mode, or without data samples.
-        """
-        if data_samples is None:
-            raise ValueError('the model needs data_samples to know the modality of each image')
-        if mode == 'tensor':
-            return self.extract_feat(inputs, BatchInfo.from_samples(data_samples).modality)
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
-        raise ValueError(f"mode is 'tensor', 'loss' or 'predict', got {mode!r}")
 
     def extract_feat(self, inputs: Tensor, modality: Tensor) -> Tensor | dict[str, Tensor]:
         """Compute features, up to the head.
@@ -178,23 +144,6 @@ class CrossModalityReIdentifier(BaseModel):
         order = info.modality.argsort(stable=True)
         features, info = map_rows(lambda rows: rows[order], features), info[order]
         return {**self.head.loss(features, info), **auxiliary}
-
-    def predict(self, inputs: Tensor, data_samples: list[ReIDDataSample]) -> list[ReIDDataSample]:
-        """Add ``descriptors`` to each sample.
-
-        Args:
-            inputs: shape ``(N, 3, H, W)``.
-            data_samples: the N samples.
-
-        Returns:
-            The same samples; ``descriptors`` maps names to L2-normalised vectors of shape
-            ``(D,)``.
-        """
-        modality = BatchInfo.from_samples(data_samples).modality
-        descriptors = self.describe(inputs, modality)
-        for i, sample in enumerate(data_samples):
-            sample.descriptors = {name: rows[i] for name, rows in descriptors.items()}
-        return data_samples
 
     def describe(self, inputs: Tensor, modality: Tensor, flip: bool | None = None,
                  normalize: bool = True) -> dict[str, Tensor]:
